@@ -1,0 +1,69 @@
+"""A finding: a cause that was met, and what was seen this time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Self
+
+from towline.domain.causes import CAUSES, Cause, FindingCode
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request and its answer, or why there was none: a line of evidence. Holds no credential.
+
+    ``origin`` is ``scheme://host[:port]``, ``path`` is without query; ``error`` is the registry's own
+    error code or a cleaned short text; ``sent`` names the kind of authorization, never its value.
+    """
+
+    method: str
+    origin: str
+    path: str
+    sent: str = "none"
+    status: int | None = None
+    error: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    milliseconds: int = 0
+
+    def __str__(self) -> str:
+        outcome = str(self.status) if self.status is not None else "no answer"
+        error = f" {self.error}" if self.error else ""
+        return f"{self.method} {self.origin}{self.path} (authorization: {self.sent}) -> {outcome}{error}"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A cause that was met: the row of the table, and what was seen this time."""
+
+    code: FindingCode
+    detail: str = ""
+    evidence: tuple[Exchange, ...] = ()
+    image: str = ""
+    executable: str = ""
+    fix_hint: str = ""
+    checked_at: datetime | None = None
+
+    @property
+    def cause(self) -> Cause:
+        """The row of the table."""
+        return CAUSES[self.code]
+
+    @property
+    def title(self) -> str:
+        """The cause in words that a newcomer understands."""
+        return self.cause.title
+
+    @property
+    def fix(self) -> str:
+        """What to do: the hint for this case where there is one, else the row's."""
+        return self.fix_hint or self.cause.fix
+
+    def about(self, *, image: str = "", executable: str = "", at: datetime | None = None) -> Self:
+        """Return the finding with the image, executable and time it belongs to."""
+        return replace(
+            self,
+            image=image or self.image,
+            executable=executable or self.executable,
+            checked_at=at or self.checked_at,
+        )

@@ -1,0 +1,106 @@
+"""Names that people choose, and identifiers that Towline makes.
+
+Rule S3 of secrets: at most 253 characters of lower-case letters, digits and ``-``, first and last a
+letter or digit. Project names additionally keep clear of what ``rio`` takes for an identifier.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Callable
+
+from towline.domain.errors import InvalidInput
+
+SECRET_NAME_RULE = (
+    "use at most 253 lower-case letters, digits and '-', beginning and ending with a letter or digit"
+)
+_SECRET_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,251}[a-z0-9])?")
+
+RESOURCE_NAME_RULE = (
+    "use at most 253 letters, digits, '-', '_' and '.', beginning and ending with a letter or digit"
+)
+_RESOURCE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
+
+EXECUTABLE_NAME_RULE = (
+    "use at most 63 letters, digits, '-', '_' and '.', beginning with a letter or digit"
+)
+_EXECUTABLE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+EMAIL_RULE = "give an address such as jane@example.com"
+_EMAIL = re.compile(
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}"
+    r"@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+    r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+"
+)
+
+_TAKEN_FOR_GUID = re.compile(r"(?:org|project|pkg|dep|inst|secret)-.*")
+
+GUID_LETTERS = 24
+
+PickLetter = Callable[[str], str]
+"""Given an alphabet, one letter of it; the source of randomness is an argument (rule 12)."""
+
+
+def secret_name(text: str, *, field: str = "metadata.name") -> str:
+    """Return ``text`` if it is a legal secret name; raise InvalidInput otherwise."""
+    return _matched(_SECRET_NAME, text, field=field, rule=SECRET_NAME_RULE)
+
+
+def resource_name(text: str, *, field: str = "metadata.name") -> str:
+    """Return ``text`` if packages and deployments may be called so."""
+    return _matched(_RESOURCE_NAME, text, field=field, rule=RESOURCE_NAME_RULE)
+
+
+def executable_name(text: str, *, field: str) -> str:
+    """Return ``text`` if an executable may be called so."""
+    return _matched(_EXECUTABLE_NAME, text, field=field, rule=EXECUTABLE_NAME_RULE)
+
+
+def project_name(text: str, *, field: str = "metadata.name") -> str:
+    """Return ``text`` if a project may be called so.
+
+    ``rio`` takes names that begin like an identifier for identifiers, so those are refused.
+    """
+    name = _matched(_SECRET_NAME, text, field=field, rule=SECRET_NAME_RULE)
+    if _TAKEN_FOR_GUID.fullmatch(name):
+        prefix = name.split("-", 1)[0]
+        raise InvalidInput(
+            field,
+            problem=f"{name!r} begins with '{prefix}-' and would be taken for an identifier",
+            rule=f"choose a name that does not begin with '{prefix}-'",
+        )
+    return name
+
+
+def email_address(text: str, *, field: str) -> str:
+    """Return ``text`` if it is a valid e-mail address (the HTML living standard's grammar, dotted host)."""
+    if len(text) > 254 or not _EMAIL.fullmatch(text):
+        problem = "is empty" if not text else f"{_shown(text)} is not an e-mail address"
+        raise InvalidInput(field, problem=problem, rule=EMAIL_RULE)
+    return text
+
+
+def new_guid(prefix: str, pick: PickLetter) -> str:
+    """Return ``prefix-`` and 24 lower-case letters, the shape that rapyuta.io's clients expect."""
+    letters = string.ascii_lowercase
+    return f"{prefix}-{''.join(pick(letters) for _ in range(GUID_LETTERS))}"
+
+
+def _matched(pattern: re.Pattern[str], text: str, *, field: str, rule: str) -> str:
+    if pattern.fullmatch(text):
+        return text
+    raise InvalidInput(field, problem=_name_problem(text), rule=rule)
+
+
+def _name_problem(text: str) -> str:
+    if not text:
+        return "is empty"
+    if len(text) > 253:
+        return f"is {len(text)} characters long"
+    return f"{_shown(text)} is not a legal name"
+
+
+def _shown(text: str) -> str:
+    """Quote foreign text for a message: control characters escaped, cut at 60."""
+    return ascii(text if len(text) <= 60 else text[:57] + "...")
