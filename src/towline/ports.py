@@ -7,8 +7,8 @@ used, while a transaction is open.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -55,7 +55,8 @@ class SecretRows(Protocol):
 
     def save(self, record: SecretRecord) -> None:
         """Replace the row of the secret with that guid; a new version number keeps the old one's
-        metadata as history and destroys the old sealed value. Raise NotFound if the row is gone."""
+        metadata as history and destroys the old sealed value. Raise NotFound if the row is gone.
+        """
 
     def remove(self, project_guid: str, name: str) -> SecretRecord | None:
         """Delete a secret with all versions and return what it was."""
@@ -63,12 +64,14 @@ class SecretRows(Protocol):
     def document(self, project_guid: str, name: str) -> bytes | None:
         """Return only the ready-made document: the hot path of GET."""
 
-    def page(self, project_guid: str, page: Page, *, selector: LabelSelector,
-             names: Sequence[str] = ()) -> Listing[SecretRecord]:
+    def page(
+        self, project_guid: str, page: Page, *, selector: LabelSelector, names: Sequence[str] = ()
+    ) -> Listing[SecretRecord]:
         """Return a page in order of creation."""
 
-    def documents(self, project_guid: str, page: Page, *, selector: LabelSelector,
-                  names: Sequence[str] = ()) -> Listing[bytes]:
+    def documents(
+        self, project_guid: str, page: Page, *, selector: LabelSelector, names: Sequence[str] = ()
+    ) -> Listing[bytes]:
         """Return a page of ready-made documents: the hot path of lists."""
 
 
@@ -84,7 +87,9 @@ class PackageRows(Protocol):
     def remove(self, project_guid: str, name: str, *, version: str = "") -> Package | None:
         """Delete one version and return what it was."""
 
-    def page(self, project_guid: str, page: Page, *, selector: LabelSelector, name: str = "") -> Listing[Package]:
+    def page(
+        self, project_guid: str, page: Page, *, selector: LabelSelector, name: str = ""
+    ) -> Listing[Package]:
         """Return a page in order of creation."""
 
 
@@ -97,7 +102,7 @@ class DeploymentQuery:
     phases: Sequence[Phase] = ()
     package_name: str = ""
     package_version: str = ""
-    selector: LabelSelector = LabelSelector()
+    selector: LabelSelector = field(default_factory=LabelSelector)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +132,9 @@ class DeploymentRows(Protocol):
     def claim(self, owner: str, *, now: datetime, until: datetime, most: int) -> Sequence[Claim]:
         """Take up to ``most`` deployments that are due and free, oldest due first."""
 
-    def settle(self, claim: Claim, status: DeploymentStatus, *, due: datetime | None, release: bool,
-               until: datetime) -> bool:
+    def settle(
+        self, claim: Claim, status: DeploymentStatus, *, due: datetime | None, release: bool, until: datetime
+    ) -> bool:
         """Save a status under a lease, due again at ``due`` (None: at rest until woken).
 
         ``release`` gives the lease back, else it is renewed to ``until``. Returns False, and saves
@@ -136,12 +142,13 @@ class DeploymentRows(Protocol):
         deployment due now. The status of a deployment deleted meanwhile stays Stopped.
         """
 
-    def wake(self, *, now: datetime, guids: Sequence[str] = (), project_guid: str = "",
-             secrets: Sequence[str] = ()) -> int:
-        """Make deployments due now: those with ``guids``, or those of a project that name one of ``secrets``."""
+    def wake(
+        self, *, now: datetime, guids: Sequence[str] = (), project_guid: str = "", secrets: Sequence[str] = ()
+    ) -> int:
+        """Make deployments due now: ``guids``, or those of a project that name one of ``secrets``."""
 
     def next_due(self) -> datetime | None:
-        """Return when the next deployment is due, leases left aside."""
+        """Return when the next deployment can be claimed: due, and any lease on it run out."""
 
     def using_secret(self, project_guid: str, secrets: Sequence[str]) -> Sequence[Deployment]:
         """Return the live deployments that name one of ``secrets`` (names or guids)."""
@@ -174,7 +181,9 @@ class AccountRows(Protocol):
     def token(self, digest: bytes) -> tuple[Token, User] | None:
         """Return a token by its SHA-256, with its user."""
 
-    def remove_tokens(self, *, digest: bytes = b"", user_guid: str = "", expired_before: datetime | None = None) -> int:
+    def remove_tokens(
+        self, *, digest: bytes = b"", user_guid: str = "", expired_before: datetime | None = None
+    ) -> int:
         """Delete one token, a user's, or the expired ones."""
 
 
@@ -202,8 +211,15 @@ class TenantRows(Protocol):
     def remove_project(self, guid: str) -> None:
         """Delete a project with its secrets, packages, registries and deployment records."""
 
-    def projects_of(self, user_guid: str, page: Page, *, organizations: Sequence[str] = (), name: str = "",
-                    selector: LabelSelector) -> Listing[tuple[Project, tuple[str, ...]]]:
+    def projects_of(
+        self,
+        user_guid: str,
+        page: Page,
+        *,
+        organizations: Sequence[str] = (),
+        name: str = "",
+        selector: LabelSelector,
+    ) -> Listing[tuple[Project, tuple[str, ...]]]:
         """Return the projects a user may see, with the user's own role names there."""
 
     def set_member(self, owner_guid: str, user_guid: str, role_names: tuple[str, ...]) -> None:
@@ -340,8 +356,9 @@ class ResolvedCredential:
 class Keychain(Protocol):
     """Where credentials and secret values come from; every answer leaves an audit row."""
 
-    async def resolve(self, project_guid: str, secret: str, image: ImageReference, *, door: Door,
-                      actor: str) -> ResolvedCredential | None:
+    async def resolve(
+        self, project_guid: str, secret: str, image: ImageReference, *, door: Door, actor: str
+    ) -> ResolvedCredential | None:
         """Return what opens ``image`` from the secret of that name or guid.
 
         None when there is no such docker secret. Raises PullRefused with
@@ -380,7 +397,9 @@ class ImageSource(Protocol):
     async def manifest(self, image: ImageReference, access: PullAccess) -> Manifest:
         """Return the manifest that the reference's digest (else tag) names; its digest is verified."""
 
-    def blob(self, image: ImageReference, digest: str, access: PullAccess, *, offset: int = 0) -> AsyncIterator[bytes]:
+    def blob(
+        self, image: ImageReference, digest: str, access: PullAccess, *, offset: int = 0
+    ) -> AsyncIterator[bytes]:
         """Yield a blob's bytes from ``offset`` on, not verified: the receiver hashes what it stores."""
 
 
@@ -413,8 +432,15 @@ class Engine(Protocol):
     async def remove(self, deployment_guid: str, *, below: int | None = None) -> None:
         """End and delete all containers of a deployment, or only those of generations before ``below``."""
 
-    def logs(self, deployment_guid: str, executable: str, *, replica: int = 0, follow: bool = False,
-             tail: int | None = None) -> AsyncIterator[bytes]:
+    def logs(
+        self,
+        deployment_guid: str,
+        executable: str,
+        *,
+        replica: int = 0,
+        follow: bool = False,
+        tail: int | None = None,
+    ) -> AsyncIterator[bytes]:
         """Yield the log of the newest generation's container in chunks that end at line ends.
 
         An empty chunk is a sign of life while nothing is logged (at most 15 s apart).
@@ -437,19 +463,24 @@ class PasswordHasher(Protocol):
         """Whether ``password`` has that hash; takes as long for an unknown user's empty hash."""
 
 
+class Listener(Protocol):
+    """One who waits for the bell; a ring between two waits is not lost."""
+
+    async def heard(self, seconds: float) -> bool:
+        """Wait for a ring since the last wait, at most so long; return whether it rang."""
+
+
 class Bell(Protocol):
     """Wakes the reconciler of this process, and streams that wait for news."""
 
     def ring(self) -> None:
         """Tell all listeners that something changed."""
 
-    async def heard(self, seconds: float) -> bool:
-        """Wait for the next ring, at most so long; return whether it rang."""
+    def listen(self) -> Listener:
+        """Return a new listener; it hears rings from now on."""
 
 
 class Present(Protocol):
     """Makes a secret's wire document, so that the store can keep it ready."""
 
     def __call__(self, secret: Secret, project: Project, organization: Organization) -> bytes: ...
-
-

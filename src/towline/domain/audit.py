@@ -38,7 +38,12 @@ class AuditEntry:
     def chained(self, previous: bytes) -> bytes:
         """Return this row's hash: SHA-256 over the previous row's hash and the row's canonical JSON."""
         row = [
-            self.at.isoformat(), self.actor, self.action, self.subject, self.outcome, self.project_guid,
+            self.at.isoformat(),
+            self.actor,
+            self.action,
+            self.subject,
+            self.outcome,
+            self.project_guid,
             [list(pair) for pair in self.detail],
         ]
         canonical = json.dumps(row, ensure_ascii=True, separators=(",", ":")).encode()

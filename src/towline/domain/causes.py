@@ -235,7 +235,7 @@ CAUSES: dict[FindingCode, Cause] = {
     ),
     FindingCode.REALM_REFUSED: _person(
         "The registry sends logins to a foreign server",
-        "The challenge names a token server on another domain, which could be an attempt to take the password.",
+        "The challenge names a token server on another domain, perhaps to take the password.",
         "If that server is right, allow it: towline registry set HOST --realm-host OTHER.",
     ),
     FindingCode.REDIRECT_REFUSED: _person(
@@ -250,7 +250,7 @@ CAUSES: dict[FindingCode, Cause] = {
     ),
     FindingCode.TOKEN_NOT_ACCEPTED: _clock(
         "The registry does not accept the token that its own token server gave out",
-        "Issuer, key or clock of the registry and its token server do not fit together; the password is not to blame.",
+        "Issuer, key or clock of registry and token server do not fit; the password is not to blame.",
         "The registry's administrator must align the registry's and the token server's settings.",
     ),
     FindingCode.CLOCK_SKEW: _clock(

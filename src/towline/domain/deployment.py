@@ -137,7 +137,7 @@ class DeploymentStatus:
         otherwise it is Provisioning with status Error, the one failure that ``rio`` sees at once.
         """
         had_run = self.serving != 0 and self.serving == self.generation
-        codes = tuple(dict.fromkeys(finding.cause.error_code for finding in findings))
+        codes = tuple(dict.fromkeys(finding.error_code for finding in findings))
         return replace(
             self,
             phase=Phase.SUCCEEDED if had_run else Phase.PROVISIONING,
@@ -173,7 +173,11 @@ class Deployment:
     def wished_again(self, wish: Wish, *, labels: Mapping[str, str], at: datetime) -> Self:
         """Return the next generation; guid, name and status stay."""
         return replace(
-            self, wish=wish, labels=labels, generation=self.generation + 1, updated_at=at,
+            self,
+            wish=wish,
+            labels=labels,
+            generation=self.generation + 1,
+            updated_at=at,
         )
 
     def stopped(self, *, at: datetime) -> Self:
@@ -182,8 +186,13 @@ class Deployment:
             replace(run, state=ExecutableState.TERMINATED, layers=()) for run in self.status.executables
         )
         status = replace(
-            self.status, phase=Phase.STOPPED, status=Status.STOPPED, executables=ended,
-            error_codes=(), findings=(), changed_at=at,
+            self.status,
+            phase=Phase.STOPPED,
+            status=Status.STOPPED,
+            executables=ended,
+            error_codes=(),
+            findings=(),
+            changed_at=at,
         )
         return replace(self, deleted_at=at, updated_at=at, status=status)
 

@@ -42,12 +42,18 @@ class Finding:
     image: str = ""
     executable: str = ""
     fix_hint: str = ""
+    wire_code: str = ""
     checked_at: datetime | None = None
 
     @property
     def cause(self) -> Cause:
         """The row of the table."""
         return CAUSES[self.code]
+
+    @property
+    def error_code(self) -> str:
+        """rapyuta.io's error code: the one of this case where it has its own, else the row's."""
+        return self.wire_code or self.cause.error_code
 
     @property
     def title(self) -> str:

@@ -24,7 +24,9 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _LABEL = r"(?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9])"
 _HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[A-Fa-f0-9:]+\])(?::(?P<port>[0-9]{{1,5}}))?")
 
-_EXAMPLE = "write it as [HOST[:PORT]/]PATH[:TAG][@sha256:DIGEST], for example registry.example.com/team/app:1.0"
+_EXAMPLE = (
+    "write it as [HOST[:PORT]/]PATH[:TAG][@sha256:DIGEST], for example registry.example.com/team/app:1.0"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def _refuse_obvious_mistakes(text: str, field: str) -> None:
             field, problem="is an image id, which no registry can look up", rule="give repository and tag"
         )
     if not text.isascii() or not text.isprintable():
-        raise InvalidInput(field, problem=f"{ascii(text[:60])} holds characters no image name has", rule=_EXAMPLE)
+        raise InvalidInput(field, problem=f"{text[:60]!a} holds characters no image name has", rule=_EXAMPLE)
     if len(text) > 1024:
         raise InvalidInput(field, problem=f"is {len(text)} characters long", rule=_EXAMPLE)
 
@@ -114,7 +116,7 @@ def _cut_digest(text: str, field: str) -> tuple[str, str | None]:
     if not _DIGEST.fullmatch(digest):
         raise InvalidInput(
             field,
-            problem=f"{ascii(digest[:80])} is not a digest",
+            problem=f"{digest[:80]!a} is not a digest",
             rule="a digest is 'sha256:' and 64 hexadecimal digits in lower case",
         )
     return name, digest
@@ -136,8 +138,8 @@ def _cut_tag(rest: str, field: str) -> tuple[str, str | None]:
     if not _TAG.fullmatch(tag):
         raise InvalidInput(
             field,
-            problem=f"{ascii(tag[:140])} is not a tag",
-            rule="a tag has at most 128 letters, digits, '_', '.' and '-', and does not begin with '.' or '-'",
+            problem=f"{tag[:140]!a} is not a tag",
+            rule="use at most 128 letters, digits, '_', '.' and '-', not beginning with '.' or '-'",
         )
     return path, tag
 
@@ -145,7 +147,7 @@ def _cut_tag(rest: str, field: str) -> tuple[str, str | None]:
 def _check_host(registry: str, field: str) -> None:
     match = _HOST.fullmatch(registry)
     if not match:
-        raise InvalidInput(field, problem=f"{ascii(registry[:80])} is not a registry host", rule=_EXAMPLE)
+        raise InvalidInput(field, problem=f"{registry[:80]!a} is not a registry host", rule=_EXAMPLE)
     port = match["port"]
     if port and not 1 <= int(port) <= 65535:
         raise InvalidInput(field, problem=f"port {port} does not exist", rule="use a port from 1 to 65535")
@@ -155,5 +157,5 @@ def _path_problem(path: str) -> str:
     if not path:
         return "names no repository"
     if path != path.lower():
-        return f"the repository {ascii(path[:80])} has capital letters, which registries refuse"
-    return f"{ascii(path[:80])} is not a repository path"
+        return f"the repository {path[:80]!a} has capital letters, which registries refuse"
+    return f"{path[:80]!a} is not a repository path"

@@ -59,6 +59,6 @@ def _term(text: str) -> tuple[str, str | None]:
     value = value.removeprefix("=") if equals else value
     if not key.strip() or key.endswith("!"):
         raise InvalidInput(
-            "labelSelector", problem=f"{ascii(text[:80])} is not understood", rule="write key=value or key"
+            "labelSelector", problem=f"{text[:80]!a} is not understood", rule="write key=value or key"
         )
     return key.strip(), value.strip() if equals else None

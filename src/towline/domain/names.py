@@ -22,9 +22,7 @@ RESOURCE_NAME_RULE = (
 )
 _RESOURCE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 
-EXECUTABLE_NAME_RULE = (
-    "use at most 63 letters, digits, '-', '_' and '.', beginning with a letter or digit"
-)
+EXECUTABLE_NAME_RULE = "use at most 63 letters, digits, '-', '_' and '.', beginning with a letter or digit"
 _EXECUTABLE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 EMAIL_RULE = "give an address such as jane@example.com"

@@ -25,7 +25,7 @@ _HUB_NAMES = frozenset(
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DNS_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _PATH = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*")
-_RULE = "give the registry's address as host, host:port or https://host:port, for example registry.example.com:5000"
+_RULE = "write host, host:port or https://host:port, for example registry.example.com:5000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +107,9 @@ class RegistryAddress:
         prefix or substring of text.
         """
         other = RegistryAddress.of(image)
-        same = self.host == other.host and self._effective_port() == other._effective_port(like=self)
+        default = 80 if self.plain_http else 443
+        same = self.host == other.host and (self.port or default) == (other.port or default)
         return same and (not self.path or f"{image.repository}/".startswith(f"{self.path}/"))
-
-    def _effective_port(self, like: RegistryAddress | None = None) -> int:
-        plain = (like or self).plain_http
-        return self.port or (80 if plain else 443)
 
     def __str__(self) -> str:
         return self.key
@@ -143,7 +140,7 @@ def _cut_scheme(text: str, field: str) -> tuple[str, str]:
     if not separator:
         return "", text
     if scheme.lower() not in ("http", "https"):
-        raise InvalidInput(field, problem=f"scheme {ascii(scheme[:20])} is not one of a registry", rule=_RULE)
+        raise InvalidInput(field, problem=f"scheme {scheme[:20]!a} is not one of a registry", rule=_RULE)
     return scheme.lower(), rest
 
 
@@ -154,7 +151,9 @@ def _split(rest: str, field: str) -> SplitResult:
         raise InvalidInput(field, problem="is not an address", rule=_RULE) from error
     if "@" in parts.netloc:
         raise InvalidInput(
-            field, problem="holds a user name or password", rule="give these in their own fields, not in the address"
+            field,
+            problem="holds a user name or password",
+            rule="give these in their own fields, not in the address",
         )
     if parts.query or parts.fragment or "?" in rest or "#" in rest:
         raise InvalidInput(field, problem="holds a query or fragment", rule=_RULE)
@@ -167,7 +166,7 @@ def _host(host: str | None, field: str) -> str:
     if ":" in host:
         return _ipv6(host, field)
     if len(host) > 253 or not _DNS_NAME.fullmatch(host):
-        raise InvalidInput(field, problem=f"{ascii(host[:80])} is not a host name", rule=_RULE)
+        raise InvalidInput(field, problem=f"{host[:80]!a} is not a host name", rule=_RULE)
     return host.lower().rstrip(".")
 
 
@@ -175,7 +174,7 @@ def _ipv6(host: str, field: str) -> str:
     try:
         return str(ipaddress.IPv6Address(host))
     except ValueError as error:
-        raise InvalidInput(field, problem=f"{ascii(host[:80])} is not an IPv6 address", rule=_RULE) from error
+        raise InvalidInput(field, problem=f"{host[:80]!a} is not an IPv6 address", rule=_RULE) from error
 
 
 def _path(path: str, field: str) -> str:
@@ -185,7 +184,9 @@ def _path(path: str, field: str) -> str:
         return ""
     if bare and (len(bare) > 255 or not _PATH.fullmatch(bare)):
         raise InvalidInput(
-            field, problem=f"{ascii(path[:80])} is not a repository path", rule="use lower-case parts joined by '/'"
+            field,
+            problem=f"{path[:80]!a} is not a repository path",
+            rule="use lower-case parts joined by '/'",
         )
     return bare
 

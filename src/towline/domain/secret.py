@@ -35,8 +35,9 @@ class DockerDraft:
     labels: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def checked(cls, name: str, *, registry: str, username: str, password: str, email: str,
-                labels: Mapping[str, str]) -> Self:
+    def checked(
+        cls, name: str, *, registry: str, username: str, password: str, email: str, labels: Mapping[str, str]
+    ) -> Self:
         """Return the draft, or raise InvalidInput naming the field by its place in the request body."""
         return cls(
             secret_name(name),
@@ -64,7 +65,7 @@ class OpaqueDraft:
             if not _DATA_KEY.fullmatch(key):
                 raise InvalidInput(
                     "spec.data",
-                    problem=f"key {ascii(key[:60])} is not legal",
+                    problem=f"key {key[:60]!a} is not legal",
                     rule="use at most 253 letters, digits, '-', '_' and '.'",
                 )
         if sum(len(key) + len(value.encode()) for key, value in data.items()) > MAX_DATA_BYTES:
@@ -127,13 +128,14 @@ def checked_labels(labels: Mapping[str, str]) -> Mapping[str, str]:
     for key, value in labels.items():
         if not _LABEL_KEY.fullmatch(key):
             raise InvalidInput(
-                f"metadata.labels[{ascii(key[:60])}]",
+                f"metadata.labels[{key[:60]!a}]",
                 problem="is not a legal label key",
                 rule="use [prefix/]name of letters, digits, '-', '_' and '.', the name at most 63 characters",
             )
         if len(value) > 253 or not value.isprintable():
             raise InvalidInput(
-                f"metadata.labels.{key}", problem="is not a legal label value",
+                f"metadata.labels.{key}",
+                problem="is not a legal label value",
                 rule="use at most 253 printable characters",
             )
     return dict(labels)

@@ -46,7 +46,8 @@ class WorkloadExecutable:
 @dataclass(frozen=True, slots=True)
 class Workload:
     """A deployment's one generation. ``exclusive`` asks that the old generation ends before this one
-    starts, because both would want the same ports of the host."""
+    starts, because both would want the same ports of the host.
+    """
 
     deployment_guid: str
     deployment_name: str

@@ -1,0 +1,155 @@
+"""Everything that must be known before an engine is asked: proofs of pull, digests, environment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from towline.domain.audit import Door
+from towline.domain.causes import FindingCode
+from towline.domain.credential import Password
+from towline.domain.deployment import Deployment, ExecutableStatus, Phase, Status
+from towline.domain.errors import PullRefused
+from towline.domain.findings import Finding
+from towline.domain.workload import Workload, WorkloadExecutable
+
+if TYPE_CHECKING:
+    from towline.domain.image import ImageReference
+    from towline.domain.package import EnvVar, Executable
+    from towline.domain.workload import PullAccess
+    from towline.ports import Clock, Keychain, Store
+    from towline.services.proofs import Proofs
+
+
+class NotReady(Exception):
+    """The deployment cannot be started now; the findings say why."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        self.findings = tuple(findings)
+        super().__init__(", ".join(finding.code.value for finding in findings))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pullable:
+    """An image that may be pulled: pinned, with what to pull it."""
+
+    image: ImageReference
+    access: PullAccess
+
+
+class Preparation:
+    """Turns a deployment's wish into a workload, or into the findings that stand in its way."""
+
+    def __init__(self, *, store: Store, proofs: Proofs, keychain: Keychain, clock: Clock) -> None:
+        self._store = store
+        self._proofs = proofs
+        self._keychain = keychain
+        self._clock = clock
+
+    async def workload(self, deployment: Deployment) -> tuple[Workload, tuple[ExecutableStatus, ...]]:
+        """Return the workload, all images proved and pinned, with the executables' first status.
+
+        Raises NotReady with every finding at once, so that people need not mend them one by one.
+        """
+        waiting = await self._missing_dependencies(deployment)
+        environment, unset = await self._environment(deployment)
+        pullable = await self._prove(deployment, also=(*waiting, *unset))
+        executables = tuple(
+            _executable(run, pullable[run.name], environment) for run in deployment.executables
+        )
+        statuses = tuple(
+            ExecutableStatus(run.name, run.image, digest=pullable[run.name].image.digest or "")
+            for run in deployment.executables
+        )
+        return _workload(deployment, executables), statuses
+
+    async def _prove(self, deployment: Deployment, *, also: Sequence[Finding]) -> Mapping[str, _Pullable]:
+        proved = await asyncio.gather(*(self._pullable(deployment, run) for run in deployment.executables))
+        findings = [*also, *(answer for answer in proved if isinstance(answer, Finding))]
+        if findings:
+            raise NotReady(findings)
+        named = zip(deployment.executables, proved, strict=True)
+        return {run.name: answer for run, answer in named if isinstance(answer, _Pullable)}
+
+    async def _pullable(self, deployment: Deployment, run: Executable) -> _Pullable | Finding:
+        try:
+            proved = await self._proofs.image(
+                deployment.project_guid, run, actor=f"deployment:{deployment.guid}", door=Door.ENGINE_PULL
+            )
+        except PullRefused as refusal:
+            return refusal.finding.about(executable=run.name, at=self._clock())
+        return _Pullable(proved.image, proved.access)
+
+    async def _environment(self, deployment: Deployment) -> tuple[Mapping[str, Password], Sequence[Finding]]:
+        """Return all variables with their values, and a finding for each secret key that is not there."""
+        values: dict[str, Password] = {}
+        missing: list[Finding] = []
+        for variable in deployment.wish.merged_environment():
+            value = await self._value(deployment, variable)
+            if isinstance(value, Finding):
+                missing.append(value)
+            elif value is not None:
+                values[variable.name] = value
+        return values, missing
+
+    async def _value(self, deployment: Deployment, variable: EnvVar) -> Password | Finding | None:
+        ref = variable.secret_ref
+        if ref is None:
+            return None if variable.value is None else Password(variable.value)
+        actor = f"deployment:{deployment.guid}"
+        value = await self._keychain.value(deployment.project_guid, ref, actor=actor)
+        if value is not None:
+            return value
+        detail = f"{variable.name} wants key {ref.key!r} of secret {ref.secret!r}"
+        return Finding(FindingCode.ENV_SECRET_MISSING, detail, checked_at=self._clock())
+
+    async def _missing_dependencies(self, deployment: Deployment) -> Sequence[Finding]:
+        findings = []
+        for dependency in deployment.wish.dependencies:
+            other = await self._store.read(
+                lambda tx, name=dependency.deployment: tx.deployments.get(deployment.project_guid, name)  # type: ignore[misc]
+            )
+            if problem := _problem_with(other, dependency.deployment, must_run=dependency.wait):
+                findings.append(Finding(FindingCode.DEPENDENCY_FAILED, problem, checked_at=self._clock()))
+        return findings
+
+
+def _problem_with(other: Deployment | None, name: str, *, must_run: bool) -> str:
+    if other is None:
+        return f"deployment {name!r} does not exist"
+    running = other.status.phase is Phase.SUCCEEDED and other.status.status is Status.RUNNING
+    if must_run and not running:
+        return f"deployment {name!r} is {other.status.phase.value}/{other.status.status.value}"
+    return ""
+
+
+def _executable(
+    run: Executable, pullable: _Pullable, environment: Mapping[str, Password]
+) -> WorkloadExecutable:
+    return WorkloadExecutable(
+        run.name,
+        pullable.image,
+        access=pullable.access,
+        pull_policy=run.pull_policy,
+        entrypoint=run.entrypoint,
+        command=run.command,
+        environment=environment,
+        limits=run.limits,
+        uid=run.uid,
+        gid=run.gid,
+    )
+
+
+def _workload(deployment: Deployment, executables: tuple[WorkloadExecutable, ...]) -> Workload:
+    plan = deployment.wish.plan
+    return Workload(
+        deployment.guid,
+        deployment.name,
+        project_guid=deployment.project_guid,
+        generation=deployment.generation,
+        executables=executables,
+        replicas=plan.replicas,
+        exclusive=bool(plan.ports),
+    )

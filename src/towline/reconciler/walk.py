@@ -1,0 +1,216 @@
+"""One walk: a claimed deployment is moved as far as it goes now, and settled."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+
+from towline.domain import progress
+from towline.domain.deployment import Phase, Status
+from towline.domain.errors import EngineFailed, PullRefused
+from towline.reconciler.prepare import NotReady
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from towline.domain.deployment import DeploymentStatus
+    from towline.domain.findings import Finding
+    from towline.domain.workload import Fact, Workload
+    from towline.ports import Claim, Clock, Engine, Store
+    from towline.reconciler.observed import Observed
+    from towline.reconciler.prepare import Preparation
+
+log = structlog.get_logger("towline.reconciler")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long things take, in seconds: the stable window, a lease, and between two progress reports."""
+
+    stable: float = 2.0
+    lease: float = 30.0
+    progress: float = 0.5
+
+
+class LeaseLost(Exception):
+    """Another process has taken the deployment over; this one must not write about it any more."""
+
+
+class Superseded(Exception):
+    """The wish changed while this generation was being applied."""
+
+
+class Walk:
+    """Moves one claimed deployment; made for each claim anew."""
+
+    def __init__(
+        self,
+        claim: Claim,
+        *,
+        store: Store,
+        engine: Engine,
+        preparation: Preparation,
+        observed: Observed,
+        clock: Clock,
+        jitter: Callable[[], float],
+        pace: Pace,
+    ) -> None:
+        self._claim = claim
+        self._store = store
+        self._engine = engine
+        self._preparation = preparation
+        self._observed = observed
+        self._clock = clock
+        self._jitter = jitter
+        self._pace = pace
+        self._deployment = claim.deployment
+        self._lease_until = claim.expires_at
+
+    async def go(self) -> None:
+        """Take the deployment as far as it goes now, then give the lease back."""
+        try:
+            await self._go()
+        except LeaseLost:
+            log.warning("lease.lost", deployment=self._deployment.guid)
+        except Superseded:
+            log.info("deployment.superseded", deployment=self._deployment.guid)
+            await self._release(self._deployment.status, due=self._clock())
+
+    async def _go(self) -> None:
+        deployment = self._deployment
+        if deployment.deleted_at is not None:
+            await self._remove()
+            return
+        if deployment.status.generation != deployment.generation:
+            await self._keep(progress.begun(deployment, at=self._clock()))
+        if not progress.is_started(deployment, self._facts()) and not await self._start():
+            return
+        await self._assess()
+
+    async def _remove(self) -> None:
+        guid = self._deployment.guid
+        try:
+            await self._engine.remove(guid)
+        except EngineFailed as failure:
+            log.warning("deployment.remove_failed", deployment=guid, finding=failure.finding.code.value)
+            await self._release(self._deployment.status, due=self._clock() + progress.FIRST_PAUSE)
+            return
+        self._observed.forget(guid)
+        log.info("deployment.removed", deployment=guid)
+        await self._release(self._deployment.status, due=None)
+
+    async def _start(self) -> bool:
+        """Prove, pull and start the generation; return whether it was started, settled if not."""
+        try:
+            workload, executables = await self._preparation.workload(self._deployment)
+            await self._keep(
+                replace(
+                    self._deployment.status,
+                    phase=Phase.PROVISIONING,
+                    status=Status.PENDING,
+                    executables=executables,
+                    error_codes=(),
+                    findings=(),
+                    changed_at=self._clock(),
+                )
+            )
+            await self._apply(workload)
+        except NotReady as reason:
+            await self._refuse(reason.findings)
+            return False
+        except (PullRefused, EngineFailed) as failure:
+            await self._refuse((failure.finding.about(at=self._clock()),))
+            return False
+        return True
+
+    async def _apply(self, workload: Workload) -> None:
+        """Let the engine work, meanwhile renewing the lease, reporting progress and minding the wish."""
+        applying = asyncio.create_task(self._engine.apply(workload))
+        try:
+            while not applying.done():
+                await asyncio.wait({applying}, timeout=self._pace.progress)
+                if not applying.done():
+                    await self._report_progress()
+                    await self._mind_the_wish()
+            await applying
+        finally:
+            if not applying.done():
+                applying.cancel()
+                with contextlib.suppress(asyncio.CancelledError, PullRefused, EngineFailed):
+                    await applying
+
+    async def _report_progress(self) -> None:
+        """Write what changed; renew the lease when nothing did and half of it is over."""
+        seen = progress.progressing(self._deployment, self._facts())
+        if seen != self._deployment.status.executables:
+            await self._keep(replace(self._deployment.status, executables=seen))
+        elif self._clock() > self._lease_until - timedelta(seconds=self._pace.lease / 2):
+            await self._keep(self._deployment.status)
+
+    async def _mind_the_wish(self) -> None:
+        deployment = self._deployment
+        now = await self._store.read(
+            lambda tx: tx.deployments.get(deployment.project_guid, deployment.name, guid=deployment.guid)
+        )
+        if now is None or now.deleted_at is not None or now.generation != deployment.generation:
+            raise Superseded
+
+    async def _refuse(self, findings: tuple[Finding, ...]) -> None:
+        now = self._clock()
+        status = progress.refused(self._deployment, findings, now=now)
+        for finding in findings:
+            log.info(
+                "deployment.refused",
+                deployment=self._deployment.guid,
+                executable=finding.executable,
+                finding=finding.code.value,
+                image=finding.image,
+            )
+        await self._release(status, due=progress.retry_at(status, now=now, jitter=self._jitter()))
+
+    async def _assess(self) -> None:
+        stable = timedelta(seconds=self._pace.stable)
+        assessment = progress.assess(self._deployment, self._facts(), now=self._clock(), stable=stable)
+        if assessment.status.status is Status.RUNNING:
+            await self._retire_older()
+        if assessment.status.status is not self._deployment.status.status:
+            log.info(
+                "deployment.status",
+                deployment=self._deployment.guid,
+                phase=assessment.status.phase.value,
+                status=assessment.status.status.value,
+            )
+        await self._release(assessment.status, due=assessment.look_again)
+
+    async def _retire_older(self) -> None:
+        guid, generation = self._deployment.guid, self._deployment.generation
+        if self._observed.has_older(guid, generation):
+            await self._engine.remove(guid, below=generation)
+            self._observed.forget(guid, below=generation)
+
+    def _facts(self) -> Mapping[progress.Place, Fact]:
+        return self._observed.of(self._deployment.guid, self._deployment.generation)
+
+    async def _keep(self, status: DeploymentStatus) -> None:
+        """Save ``status`` and hold on to the lease; due now, so that a successor goes on if we die."""
+        await self._settle(status, due=self._clock(), release=False)
+
+    async def _release(self, status: DeploymentStatus, *, due: datetime | None) -> None:
+        """Save ``status`` and give the lease back."""
+        await self._settle(status, due=due, release=True)
+
+    async def _settle(self, status: DeploymentStatus, *, due: datetime | None, release: bool) -> None:
+        until = self._clock() + timedelta(seconds=self._pace.lease)
+        held = await self._store.write(
+            lambda tx: tx.deployments.settle(self._claim, status, due=due, release=release, until=until)
+        )
+        if not held:
+            raise LeaseLost
+        self._lease_until = until
+        self._deployment = replace(self._deployment, status=status)

@@ -1,0 +1,44 @@
+"""The bell of one process: services ring it after a commit, the reconciler and streams listen."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import weakref
+
+
+class LocalListener:
+    """Hears the rings of one bell, one at a time."""
+
+    def __init__(self) -> None:
+        self._rang = asyncio.Event()
+
+    def wake(self) -> None:
+        """Note a ring."""
+        self._rang.set()
+
+    async def heard(self, seconds: float) -> bool:
+        """Wait for a ring since the last wait, at most ``seconds``; return whether it rang."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._rang.wait(), seconds)
+        rang = self._rang.is_set()
+        self._rang.clear()
+        return rang
+
+
+class LocalBell:
+    """A bell for listeners on the same event loop; it forgets listeners that nobody holds any more."""
+
+    def __init__(self) -> None:
+        self._listeners: weakref.WeakSet[LocalListener] = weakref.WeakSet()
+
+    def ring(self) -> None:
+        """Wake every listener."""
+        for listener in tuple(self._listeners):
+            listener.wake()
+
+    def listen(self) -> LocalListener:
+        """Return a new listener; it hears rings from now on."""
+        listener = LocalListener()
+        self._listeners.add(listener)
+        return listener
