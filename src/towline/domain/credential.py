@@ -8,6 +8,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from towline.domain.errors import InvalidInput
@@ -97,3 +99,20 @@ def from_authorization_token(token: Password) -> Credential:
     if not colon:
         raise InvalidInput("auth", problem="holds no colon", rule="give base64 of username:password")
     return Credential(username, Password(password.strip("\x00")))
+
+
+def sealable_data(data: Mapping[str, Password]) -> Password:
+    """Return the one text under which an opaque secret's values are sealed: JSON, as secret as they are."""
+    return Password(json.dumps({key: value.reveal() for key, value in data.items()}))
+
+
+def from_sealable_data(text: Password) -> Mapping[str, Password]:
+    """Return the values that ``sealable_data`` put together."""
+    return {key: Password(value) for key, value in json.loads(text.reveal()).items()}
+
+
+def require_length(password: Password, *, least: int, field: str) -> Password:
+    """Return a newly chosen password if it is long enough; raise InvalidInput otherwise."""
+    if len(password.reveal()) < least:
+        raise InvalidInput(field, problem="is too short", rule=f"use at least {least} characters")
+    return password
