@@ -1,0 +1,186 @@
+"""The server's settings: one frozen value from flags, environment and file, in that order.
+
+This is the only reader of the environment in the server (the command line reads its own few
+variables). Every setting is described here once; the reference page is generated from this file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+import msgspec
+
+from towline.domain.credential import Password
+from towline.domain.errors import InvalidInput
+
+PREFIX = "TOWLINE_"
+FILE_NAME = "towline.toml"
+
+
+def _setting(default: Any, text: str) -> Any:  # noqa: ANN401  (the field's own type is checked by msgspec)
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All settings of ``towline serve``."""
+
+    data: str = _setting("", "folder for database, keys, images and logs")
+    host: str = _setting("127.0.0.1", "address to listen on")
+    port: int = _setting(8420, "port to listen on; 0 takes a free one")
+    tls_cert: str = _setting("", "certificate chain, PEM file; turns HTTPS on together with tls_key")
+    tls_key: str = _setting("", "private key of the certificate, PEM file")
+    allow_plain_http: bool = _setting(
+        default=False, text="listen on an address other than loopback although there is no TLS"
+    )
+    trusted_proxies: tuple[str, ...] = _setting(
+        (), "addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed"
+    )
+    engine: Literal["", "embedded"] = _setting(
+        "", "what runs containers; empty keeps what this installation has (at first start: embedded)"
+    )
+    keyring_command: tuple[str, ...] = _setting(
+        (), "program and arguments that print the keyring; empty keeps it in a file in the data folder"
+    )
+    deny_private_registries: bool = _setting(
+        default=False, text="refuse registries on private addresses (10/8, 172.16/12, 192.168/16, fc00::/7)"
+    )
+    loopback_registries: Literal["", "allow", "deny"] = _setting(
+        "", "registries on loopback; empty allows them only while Towline itself is bound to loopback"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "least level of log lines")
+    log_format: Literal["json", "text"] = _setting("json", "form of log lines, on standard error")
+    keyring: Password | None = field(default=None, repr=False)
+
+    @property
+    def folder(self) -> Path:
+        """Return the data folder, absolute."""
+        return Path(self.data).expanduser().absolute()
+
+    @property
+    def run_folder(self) -> Path:
+        """Where sockets and the runtime's state live: gone after a reboot, one per data folder."""
+        name = hashlib.sha256(str(self.folder).encode()).hexdigest()[:12]
+        return Path("/run/towline" if os.geteuid() == 0 else self.folder / "run") / name
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def allows_loopback_registries(self) -> bool:
+        """Whether registries on loopback addresses may be asked."""
+        return self.loopback_registries == "allow" or (not self.loopback_registries and self.is_loopback)
+
+    @property
+    def scheme(self) -> str:
+        """``https`` where a certificate is set."""
+        return "https" if self.tls_cert else "http"
+
+
+def load(flags: Mapping[str, object], environment: Mapping[str, str] | None = None) -> Config:
+    """Return the settings: ``flags`` that are not None, then ``TOWLINE_*``, then the file, then defaults.
+
+    Raises InvalidInput naming the setting, where it came from and what would be right.
+    """
+    environment = os.environ if environment is None else environment
+    given = {name: value for name, value in flags.items() if value is not None and name != "config"}
+    from_environment = _from_environment(environment)
+    data = str(given.get("data") or from_environment.get("data") or _default_data(environment))
+    from_file = _from_file(flags.get("config"), Path(data).expanduser())
+    merged = {**from_file, **from_environment, **given, "data": data}
+    config = _convert(merged, keyring=environment.get(f"{PREFIX}KEYRING"))
+    _check(config)
+    return config
+
+
+def settings() -> tuple[tuple[str, str, object, str], ...]:
+    """Return (name, environment variable, default, help) of every setting, for flags and docs."""
+    return tuple(
+        (each.name, PREFIX + each.name.upper(), each.default, str(each.metadata["help"]))
+        for each in fields(Config)
+        if "help" in each.metadata
+    )
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, variable, default, _ in settings():
+        if text := environment.get(variable):
+            found[name] = tuple(text.split()) if isinstance(default, tuple) else text
+    return found
+
+
+def _from_file(named: object, data: Path) -> dict[str, object]:
+    path = Path(str(named)) if named else data / FILE_NAME
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        if named:
+            raise InvalidInput("config", problem=f"{path} does not exist", rule="name a TOML file") from error
+        return {}
+    try:
+        return tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput("config", problem=f"{path}: {error}", rule="write it as TOML") from error
+
+
+def _default_data(environment: Mapping[str, str]) -> str:
+    if os.geteuid() == 0:
+        return "/var/lib/towline"
+    home = environment.get("XDG_DATA_HOME") or str(Path(environment.get("HOME", "~")) / ".local/share")
+    return str(Path(home) / "towline")
+
+
+def _convert(merged: dict[str, object], *, keyring: str | None) -> Config:
+    known = {name for name, *_ in settings()}
+    if unknown := sorted(merged.keys() - known):
+        raise InvalidInput(
+            unknown[0], problem="is not a setting", rule=f"use one of {', '.join(sorted(known))}"
+        )
+    values: dict[str, Any] = {}
+    for each in fields(Config):
+        if each.name not in merged:
+            continue
+        try:
+            values[each.name] = msgspec.convert(merged[each.name], _TYPES[each.name], strict=False)
+        except msgspec.ValidationError as error:
+            help_text = str(each.metadata["help"])
+            raise InvalidInput(each.name, problem=str(error), rule=help_text) from error
+    return Config(**values, keyring=Password(keyring) if keyring else None)
+
+
+def _check(config: Config) -> None:
+    if bool(config.tls_cert) != bool(config.tls_key):
+        raise InvalidInput(
+            "tls_cert", problem="comes without tls_key, or the other way round", rule="give both"
+        )
+    for name in ("tls_cert", "tls_key"):
+        path = getattr(config, name)
+        if path and not Path(path).is_file():
+            raise InvalidInput(name, problem=f"{path} is not a file", rule="name a PEM file")
+    if not 0 <= config.port <= 65535:
+        raise InvalidInput("port", problem=f"{config.port} does not exist", rule="use 0 to 65535")
+    protected = config.is_loopback or config.tls_cert or config.trusted_proxies or config.allow_plain_http
+    if not protected:
+        raise InvalidInput(
+            "host",
+            problem=f"{config.host} would carry passwords over the network in the clear",
+            rule="give --tls-cert and --tls-key, --trusted-proxies, or allow it by name: --allow-plain-http",
+        )
+
+
+_TYPES: Mapping[str, Any] = get_type_hints(Config)
