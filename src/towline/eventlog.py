@@ -1,0 +1,87 @@
+"""Log lines: events with fields, as JSON or as text, on standard error.
+
+One processor redacts whatever could be a credential, so that no caller's slip reaches a log: values of
+type Password, fields with telling names, user info and queries in URLs.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import structlog
+
+from towline.domain.credential import Password
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+STARS = "***"
+
+_TELLING = re.compile(
+    r"passw|secret_value|authorization|cookie|token(?!_guid)|credential(?!s?_door)|api_?key", re.IGNORECASE
+)
+_USER_INFO = re.compile(r"(?<=://)[^/\s@]+@")
+_QUERY = re.compile(r"(https?://[^\s?]+)\?\S+")
+_BEARER = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9+/=_.~-]{8,}", re.IGNORECASE)
+
+
+def configure(level: str, *, form: str) -> None:
+    """Set logging up for the process: ``level`` by name, ``form`` ``json`` or ``text``."""
+    renderer = _json if form == "json" else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    processors: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        redact,
+        renderer,
+    ]
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[_Forwarder()], force=True)
+
+
+def redact(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Replace what could be a credential in every field of ``event``."""
+    for key, value in event.items():
+        event[key] = STARS if key != "event" and _TELLING.search(key) else _redacted(value)
+    return event
+
+
+def _redacted(value: Any) -> Any:  # noqa: ANN401  (a log field may hold anything)
+    if isinstance(value, Password):
+        return STARS
+    if isinstance(value, str):
+        return redacted_text(value)
+    if isinstance(value, dict):
+        return {key: STARS if _TELLING.search(str(key)) else _redacted(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_redacted(each) for each in value]
+    return value
+
+
+def redacted_text(text: str) -> str:
+    """Return ``text`` without user info and queries in URLs, and without authorization values."""
+    text = _USER_INFO.sub(f"{STARS}@", text)
+    text = _QUERY.sub(rf"\1?{STARS}", text)
+    return _BEARER.sub(rf"\1 {STARS}", text)
+
+
+def _json(_: object, __: str, event: MutableMapping[str, Any]) -> str:
+    return msgspec.json.encode(event, enc_hook=str).decode()
+
+
+class _Forwarder(logging.Handler):
+    """Sends what libraries log through the same processors."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log = structlog.get_logger(record.name)
+        log.log(record.levelno, "library.message", logger=record.name, text=record.getMessage())
