@@ -196,6 +196,9 @@ class TenantRows(Protocol):
     def organization(self, guid: str) -> Organization | None:
         """Return an organization."""
 
+    def organization_named(self, name: str) -> Organization | None:
+        """Return the oldest organization of exactly that name."""
+
     def organizations_of(self, user_guid: str) -> Sequence[tuple[Organization, tuple[str, ...]]]:
         """Return a user's organizations with the user's role names there, by name."""
 
@@ -204,6 +207,9 @@ class TenantRows(Protocol):
 
     def project(self, guid: str) -> Project | None:
         """Return a project."""
+
+    def project_named(self, organization_guid: str, name: str) -> Project | None:
+        """Return an organization's project of exactly that name."""
 
     def save_project(self, project: Project) -> None:
         """Replace labels, features and updated_at."""
@@ -248,8 +254,8 @@ class AuditRows(Protocol):
     def append(self, entry: AuditEntry) -> None:
         """Chain and insert a row."""
 
-    def page(self, page: Page, *, project_guid: str = "") -> Listing[AuditEntry]:
-        """Return a page, oldest first."""
+    def page(self, page: Page, *, project_guid: str = "", subject: str = "") -> Listing[AuditEntry]:
+        """Return a page, oldest first, of all rows or only a project's, or those about one subject."""
 
     def verify(self) -> int | None:
         """Walk the chain; return the number of the first row that does not fit, None if all do."""
@@ -364,6 +370,9 @@ class Keychain(Protocol):
         None when there is no such docker secret. Raises PullRefused with
         ``secret-registry-mismatch`` when the secret belongs to another registry: it is then not opened.
         """
+
+    async def login(self, project_guid: str, secret: str, *, door: Door, actor: str) -> ResolvedCredential | None:
+        """Return the credential of that docker secret, for a login at its own registry and nowhere else."""
 
     async def value(self, project_guid: str, ref: SecretKeyRef, *, actor: str) -> Password | None:
         """Return the value of one key of an opaque secret; None when secret or key is missing."""
