@@ -1,0 +1,228 @@
+"""Deployments: writing down what people wish. The reconciler does the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from towline.domain.deployment import Deployment, Wish
+from towline.domain.errors import InvalidInput, NotFound
+from towline.domain.listing import MAX_LIMIT, Page
+from towline.domain.package import Runtime
+from towline.services.audit import entry
+from towline.services.packages import absent as absent_package
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from towline.domain.account import Access
+    from towline.domain.audit import AuditEntry
+    from towline.domain.deployment import Dependency, DeploymentDraft
+    from towline.domain.listing import Listing
+    from towline.domain.package import Executable, Package
+    from towline.ports import Bell, Clock, DeploymentQuery, Engine, NewGuid, Store, Transaction
+
+Graph = tuple[Deployment, "Sequence[tuple[Dependency, Deployment | None]]"]
+"""A deployment and what it depends on; None for one that does not exist (any more)."""
+
+
+class Deployments:
+    """Deployments of a project. ``name`` arguments take a name or a guid."""
+
+    def __init__(self, *, store: Store, engine: Engine, bell: Bell, clock: Clock, new_guid: NewGuid) -> None:
+        self._store = store
+        self._engine = engine
+        self._bell = bell
+        self._clock = clock
+        self._new_guid = new_guid
+
+    async def create(self, access: Access, draft: DeploymentDraft) -> Deployment:
+        """Write the wish down, due at once; raise NotFound for the package, Conflict for the name."""
+        at = self._clock()
+        guid = self._new_guid("dep")
+
+        def change(tx: Transaction) -> Deployment:
+            deployment = Deployment(
+                guid,
+                draft.name,
+                project_guid=access.project.guid,
+                creator_guid=access.principal.user.guid,
+                created_at=at,
+                updated_at=at,
+                wish=_wish(tx, access, draft),
+                labels=draft.labels,
+            )
+            tx.deployments.add(deployment, due=at)
+            tx.audit.append(_row(access, "deployment.created", deployment))
+            return deployment
+
+        return await self._written(change)
+
+    async def get(self, access: Access, name: str, guid: str = "") -> Deployment:
+        """Return the live deployment of that name, or any one by ``guid``; raise NotFound."""
+        return await self._store.read(lambda tx: _found(tx, access, name, guid=guid))
+
+    async def list(self, access: Access, page: Page, query: DeploymentQuery) -> Listing[Deployment]:
+        """Return a page in order of creation."""
+        return await self._store.read(lambda tx: tx.deployments.page(access.project.guid, page, query=query))
+
+    async def update(self, access: Access, name: str, draft: DeploymentDraft) -> Deployment:
+        """Wish the next generation, due at once; the package may change, the name may not."""
+        at = self._clock()
+
+        def change(tx: Transaction) -> Deployment:
+            present = _found(tx, access, name)
+            _refuse_rename(present, draft)
+            wished = present.wished_again(_wish(tx, access, draft), labels=draft.labels, at=at)
+            tx.deployments.wish(wished, due=at)
+            tx.audit.append(_row(access, "deployment.updated", wished))
+            return wished
+
+        return await self._written(change)
+
+    async def delete(self, access: Access, name: str) -> Deployment:
+        """Turn the deployment into a record that is Stopped, its name free; containers end soon after."""
+        at = self._clock()
+
+        def change(tx: Transaction) -> Deployment:
+            stopped = _found(tx, access, name).stopped(at=at)
+            tx.deployments.wish(stopped, due=at)
+            tx.audit.append(_row(access, "deployment.deleted", stopped))
+            return stopped
+
+        return await self._written(change)
+
+    async def logs(
+        self,
+        access: Access,
+        name: str,
+        *,
+        executable: str = "",
+        replica: int = 0,
+        follow: bool = False,
+        tail: int | None = None,
+        guid: str = "",
+    ) -> AsyncIterator[bytes]:
+        """Return the log's chunks, once executable and replica are known to exist.
+
+        Without ``executable`` it is the first. Raises before anything is streamed.
+        """
+        deployment = await self.get(access, name, guid)
+        run = _executable(deployment, executable)
+        _check_replica(deployment, replica)
+        return self._engine.logs(deployment.guid, run.name, replica=replica, follow=follow, tail=tail)
+
+    async def history(self, access: Access, name: str, guid: str = "") -> Sequence[AuditEntry]:
+        """Return the newest changes of a deployment, at most 500, oldest first."""
+
+        def question(tx: Transaction) -> Sequence[AuditEntry]:
+            deployment = _found(tx, access, name, guid=guid)
+            return _rows_about(tx, access, deployment.guid)
+
+        return await self._store.read(question)
+
+    async def graph(self, access: Access, name: str, guid: str = "") -> Graph:
+        """Return a deployment and the deployments that it depends on."""
+
+        def question(tx: Transaction) -> Graph:
+            deployment = _found(tx, access, name, guid=guid)
+            project = access.project.guid
+            needs = deployment.wish.dependencies
+            return deployment, tuple((need, tx.deployments.get(project, need.deployment)) for need in needs)
+
+        return await self._store.read(question)
+
+    async def _written(self, change: Callable[[Transaction], Deployment]) -> Deployment:
+        deployment = await self._store.write(change)
+        self._bell.ring()
+        return deployment
+
+
+def _found(tx: Transaction, access: Access, name: str, *, guid: str = "") -> Deployment:
+    deployment = tx.deployments.get(access.project.guid, name, guid=guid)
+    if deployment is None:
+        raise NotFound("deployment", guid or name)
+    return deployment
+
+
+def _wish(tx: Transaction, access: Access, draft: DeploymentDraft) -> Wish:
+    package = _package(tx, access, draft)
+    _refuse_self_dependency(draft)
+    return Wish(
+        package.guid,
+        package.name,
+        package_version=package.version,
+        plan=package.spec,
+        document=draft.document,
+        environment=draft.environment,
+        dependencies=draft.dependencies,
+        restart=draft.restart,
+    )
+
+
+def _package(tx: Transaction, access: Access, draft: DeploymentDraft) -> Package:
+    if not draft.package_version:
+        raise InvalidInput("metadata.depends.version", problem="is empty", rule="name the package's version")
+    package = tx.packages.get(access.project.guid, draft.package, version=draft.package_version)
+    if package is None:
+        raise absent_package(draft.package, draft.package_version)
+    if package.spec.runtime is not Runtime.CLOUD:
+        raise InvalidInput(
+            "spec.runtime",
+            problem="this server has no device engine",
+            rule="deploy a package whose runtime is 'cloud'",
+        )
+    return package
+
+
+def _refuse_self_dependency(draft: DeploymentDraft) -> None:
+    if any(need.deployment == draft.name for need in draft.dependencies):
+        raise InvalidInput(
+            "spec.depends", problem="names the deployment itself", rule="name other deployments"
+        )
+
+
+def _refuse_rename(present: Deployment, draft: DeploymentDraft) -> None:
+    if draft.name != present.name:
+        raise InvalidInput(
+            "metadata.name",
+            problem=f"is {draft.name!r}, but the deployment is called {present.name!r}",
+            rule="a deployment keeps its name",
+        )
+
+
+def _executable(deployment: Deployment, name: str) -> Executable:
+    for run in deployment.executables:
+        if not name or run.name == name:
+            return run
+    known = ", ".join(run.name for run in deployment.executables)
+    raise NotFound("executable", name, where=f"deployment {deployment.name!r}, which has: {known}")
+
+
+def _check_replica(deployment: Deployment, replica: int) -> None:
+    last = deployment.wish.plan.replicas - 1
+    if not 0 <= replica <= last:
+        raise InvalidInput("replica", problem=f"is {replica}", rule=f"use 0 to {last}")
+
+
+def _rows_about(tx: Transaction, access: Access, guid: str) -> Sequence[AuditEntry]:
+    rows: list[AuditEntry] = []
+    page = Page(limit=MAX_LIMIT)
+    while True:
+        listing = tx.audit.page(page, project_guid=access.project.guid, subject=guid)
+        rows = [*rows, *listing.items][-MAX_LIMIT:]
+        if listing.next is None or len(listing.items) < MAX_LIMIT:
+            return rows
+        page = Page(after=listing.next, limit=MAX_LIMIT)
+
+
+def _row(access: Access, action: str, deployment: Deployment) -> AuditEntry:
+    wish = deployment.wish
+    return entry(
+        access,
+        action,
+        deployment.guid,
+        at=deployment.updated_at,
+        name=deployment.name,
+        generation=str(deployment.generation),
+        package=f"{wish.package_name} {wish.package_version}",
+    )

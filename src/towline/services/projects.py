@@ -1,0 +1,193 @@
+"""Projects: the boundary of ownership."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from towline.domain.account import Permission, Project, ProjectRole, permission_of
+from towline.domain.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from towline.domain.listing import Listing, Page
+from towline.domain.names import project_name
+from towline.domain.secret import checked_labels
+from towline.ports import DeploymentQuery
+from towline.services.accounts import NOT_AUTHORIZED
+from towline.services.audit import entry_by
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from towline.domain.account import Member, Organization, Principal
+    from towline.domain.listing import LabelSelector
+    from towline.ports import Clock, NewGuid, Store, Transaction
+
+ProjectView = tuple[Project, "Organization", "Sequence[Member]"]
+"""A project with its organization and members."""
+
+
+class Projects:
+    """Projects by guid, as seen by one principal.
+
+    ``on_change`` is called after every change, so that remembered permissions are forgotten.
+    """
+
+    def __init__(
+        self, *, store: Store, clock: Clock, new_guid: NewGuid, on_change: Callable[[], None]
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._new_guid = new_guid
+        self._on_change = on_change
+
+    async def list(
+        self,
+        principal: Principal,
+        page: Page,
+        *,
+        selector: LabelSelector,
+        organizations: Sequence[str] = (),
+        name: str = "",
+    ) -> Listing[tuple[Project, Organization]]:
+        """Return a page of the projects that the principal may see."""
+
+        def question(tx: Transaction) -> Listing[tuple[Project, Organization]]:
+            listing = tx.tenants.projects_of(
+                principal.user.guid, page, organizations=organizations, name=name, selector=selector
+            )
+            items = tuple((project, organization_of(tx, project)) for project, _ in listing.items)
+            return Listing(items, listing.next)
+
+        return await self._store.read(question)
+
+    async def create(
+        self,
+        principal: Principal,
+        *,
+        name: str,
+        organization_guid: str,
+        labels: Mapping[str, str],
+        features: bytes = b"{}",
+    ) -> tuple[Project, Organization]:
+        """Make a project whose admin is the principal; raise Conflict if the name is taken.
+
+        Every member of an organization may. Without ``organization_guid`` it is the user's first.
+        """
+        at = self._clock()
+        draft = Project(
+            self._new_guid("project"),
+            project_name(name),
+            organization_guid=organization_guid,
+            creator_guid=principal.user.guid,
+            created_at=at,
+            updated_at=at,
+            labels=checked_labels(labels),
+            features=features,
+        )
+
+        def change(tx: Transaction) -> tuple[Project, Organization]:
+            organization = _own_organization(tx, principal, organization_guid)
+            project = replace(draft, organization_guid=organization.guid)
+            tx.tenants.add_project(project)
+            tx.tenants.set_member(project.guid, principal.user.guid, (ProjectRole.ADMIN.value,))
+            self._note(tx, principal, "project.created", project)
+            return project, organization
+
+        made = await self._store.write(change)
+        self._on_change()
+        return made
+
+    async def get(self, principal: Principal, guid: str) -> ProjectView:
+        """Return a project; raise NotFound where the principal sees none."""
+
+        def question(tx: Transaction) -> ProjectView:
+            return _view(tx, _visible(tx, principal, guid, permission=Permission.VIEW))
+
+        return await self._store.read(question)
+
+    async def update(
+        self, principal: Principal, guid: str, *, labels: Mapping[str, str], features: bytes
+    ) -> ProjectView:
+        """Replace labels and features; the principal must be able to manage the project."""
+        kept = checked_labels(labels)
+        at = self._clock()
+
+        def change(tx: Transaction) -> ProjectView:
+            project = _visible(tx, principal, guid, permission=Permission.MANAGE_PROJECT)
+            changed = replace(project, labels=kept, features=features, updated_at=at)
+            tx.tenants.save_project(changed)
+            self._note(tx, principal, "project.updated", changed)
+            return _view(tx, changed)
+
+        view = await self._store.write(change)
+        self._on_change()
+        return view
+
+    async def delete(self, principal: Principal, guid: str) -> None:
+        """Delete a project with all in it; raise Conflict while deployments are live, naming them."""
+
+        def change(tx: Transaction) -> None:
+            project = _visible(tx, principal, guid, permission=Permission.MANAGE_PROJECT)
+            _refuse_while_live(tx, project)
+            tx.tenants.remove_project(project.guid)
+            self._note(tx, principal, "project.deleted", project)
+
+        await self._store.write(change)
+        self._on_change()
+
+    def _note(self, tx: Transaction, principal: Principal, action: str, project: Project) -> None:
+        tx.audit.append(
+            entry_by(
+                principal.user.email,
+                action,
+                project.guid,
+                at=self._clock(),
+                project_guid=project.guid,
+                name=project.name,
+            )
+        )
+
+
+def organization_of(tx: Transaction, project: Project) -> Organization:
+    """Return the owner of a project; raise NotFound if it is gone."""
+    organization = tx.tenants.organization(project.organization_guid)
+    if organization is None:
+        raise NotFound("organization", project.organization_guid)
+    return organization
+
+
+def _own_organization(tx: Transaction, principal: Principal, guid: str) -> Organization:
+    own = [organization for organization, _ in tx.tenants.organizations_of(principal.user.guid)]
+    if not own:
+        raise InvalidInput(
+            "metadata.organizationGUID", problem="you are in no organization", rule="ask to be added"
+        )
+    chosen = [organization for organization in own if not guid or organization.guid == guid]
+    if not chosen:
+        raise NotFound("organization", guid)
+    return chosen[0]
+
+
+def _visible(tx: Transaction, principal: Principal, guid: str, *, permission: Permission) -> Project:
+    project = tx.tenants.project(guid)
+    if project is None:
+        raise NotFound("project", guid)
+    user = principal.user.guid
+    granted = permission_of(
+        tx.tenants.roles(project.guid, user), tx.tenants.roles(project.organization_guid, user)
+    )
+    if granted is None:
+        raise NotFound("project", guid)
+    if granted < permission:
+        raise NotAllowed(NOT_AUTHORIZED)
+    return project
+
+
+def _view(tx: Transaction, project: Project) -> ProjectView:
+    return project, organization_of(tx, project), tx.tenants.members(project.guid)
+
+
+def _refuse_while_live(tx: Transaction, project: Project) -> None:
+    live = tx.deployments.page(project.guid, Page(limit=5), query=DeploymentQuery())
+    if live.items:
+        names = ", ".join(deployment.name for deployment in live.items)
+        raise Conflict(f"project {project.name!r} still has deployments ({names}); delete them first")

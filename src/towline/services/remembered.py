@@ -1,0 +1,41 @@
+"""Answers of the store that may be a few seconds old, for the hot path of every request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from towline.ports import Clock
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+_MOST = 10_000
+
+
+class Remembered(Generic[Key, Value]):
+    """Values by key, each at most ``life`` old; bounded in number."""
+
+    def __init__(self, *, clock: Clock, life: timedelta) -> None:
+        self._clock = clock
+        self._life = life
+        self._kept: dict[Key, tuple[Value, datetime]] = {}
+
+    def get(self, key: Key) -> Value | None:
+        """Return what was kept under ``key``, None when it is too old or absent."""
+        found = self._kept.get(key)
+        if found is None or self._clock() - found[1] > self._life:
+            return None
+        return found[0]
+
+    def keep(self, key: Key, value: Value) -> None:
+        """Remember a value from now on."""
+        if len(self._kept) >= _MOST:
+            self._kept.clear()
+        self._kept[key] = (value, self._clock())
+
+    def forget(self) -> None:
+        """Remember nothing any more."""
+        self._kept.clear()

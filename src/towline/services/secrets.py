@@ -1,0 +1,339 @@
+"""Secrets: kept sealed, tried the moment they are entered, replaced as a whole (mission S2-S6, T1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+from towline.domain.account import Permission
+from towline.domain.credential import authorization_token, sealable_data
+from towline.domain.errors import Conflict, InvalidInput, NotFound, ProofRequired
+from towline.domain.listing import Listing
+from towline.domain.proof import Answer, Proof, Standing, Verdict
+from towline.domain.secret import (
+    DockerDraft,
+    DockerSecret,
+    OpaqueDraft,
+    OpaqueSecret,
+    SecretMetadata,
+)
+from towline.ports import Binding, SecretRecord
+from towline.services.audit import entry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from towline.domain.account import Access
+    from towline.domain.audit import AuditEntry
+    from towline.domain.credential import Password
+    from towline.domain.deployment import Deployment
+    from towline.domain.image import ImageReference
+    from towline.domain.listing import LabelSelector, Page
+    from towline.domain.secret import Secret, SecretDraft
+    from towline.ports import Bell, Clock, NewGuid, Present, Store, Transaction, Vault
+    from towline.services.proofs import Proofs
+
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """All that a transaction needs to save a secret, made outside of it; ``history`` where it was tried."""
+
+    record: SecretRecord
+    row: AuditEntry
+    history: Proof | None
+
+
+class Secrets:
+    """The secrets of a project. ``name`` arguments take a name or a guid.
+
+    Answers are wire documents: whole ones (``present``) for those who may deploy, ``present_public``
+    ones, which say no more than the name, for viewers.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        vault: Vault,
+        proofs: Proofs,
+        present: Present,
+        present_public: Present,
+        bell: Bell,
+        clock: Clock,
+        new_guid: NewGuid,
+    ) -> None:
+        self._store = store
+        self._vault = vault
+        self._proofs = proofs
+        self._present = present
+        self._present_public = present_public
+        self._bell = bell
+        self._clock = clock
+        self._new_guid = new_guid
+
+    async def create(self, access: Access, draft: SecretDraft, *, require_verified: bool = False) -> bytes:
+        """Keep a new secret and return its document; raise Conflict if the name is taken.
+
+        A docker secret's login is tried first. With ``require_verified`` nothing is saved unless the
+        verdict is ``verified``: ProofRequired says what it was. Deployments that wait for a secret of
+        this name are woken.
+        """
+        if isinstance(draft, DockerDraft):
+            await self._refuse_taken(access, draft.name)
+        answer = await self._try(access, draft, require_verified=require_verified)
+        metadata = self._new_metadata(access, draft)
+        prepared = await self._prepare(access, draft, metadata, answer, action="secret.created")
+        await self._store.write(lambda tx: self._save(tx, access, prepared, save=tx.secrets.add))
+        self._bell.ring()
+        return prepared.record.document
+
+    async def document(self, access: Access, name: str) -> bytes:
+        """Return a secret's document, as the access may see it; raise NotFound."""
+        project = access.project.guid
+        if not access.may(Permission.DEPLOY):
+            return self._public(access, await self._record(access, name))
+        document = await self._store.read(lambda tx: tx.secrets.document(project, name))
+        if document is None:
+            raise NotFound("secret", name)
+        return document
+
+    async def documents(
+        self, access: Access, page: Page, *, selector: LabelSelector, names: Sequence[str] = ()
+    ) -> Listing[bytes]:
+        """Return a page of documents in order of creation, as the access may see them."""
+        project = access.project.guid
+        if access.may(Permission.DEPLOY):
+            return await self._store.read(
+                lambda tx: tx.secrets.documents(project, page, selector=selector, names=names)
+            )
+        listing = await self._store.read(
+            lambda tx: tx.secrets.page(project, page, selector=selector, names=names)
+        )
+        return Listing(tuple(self._public(access, record) for record in listing.items), listing.next)
+
+    async def get(self, access: Access, name: str) -> Secret:
+        """Return a secret's metadata; raise NotFound. Not for viewers."""
+        return (await self._record(access, name)).secret
+
+    async def list(
+        self, access: Access, page: Page, *, selector: LabelSelector, names: Sequence[str] = ()
+    ) -> Listing[Secret]:
+        """Return a page of metadata in order of creation. Not for viewers."""
+        project = access.project.guid
+        listing = await self._store.read(
+            lambda tx: tx.secrets.page(project, page, selector=selector, names=names)
+        )
+        return Listing(tuple(record.secret for record in listing.items), listing.next)
+
+    async def replace(
+        self, access: Access, name: str, draft: SecretDraft, *, require_verified: bool = False
+    ) -> bytes:
+        """Put a new version in place of the present one, as a whole; return its document.
+
+        Guid, name, type and time of creation stay. Proof and ``require_verified`` as for ``create``.
+        Deployments that name the secret are woken in the same transaction.
+        """
+        present = (await self._record(access, name)).secret
+        _refuse_other(present, draft)
+        answer = await self._try(access, draft, require_verified=require_verified)
+        for _ in range(_TRIES):
+            metadata = present.metadata.replaced(labels=draft.labels, at=self._clock())
+            prepared = await self._prepare(access, draft, metadata, answer, action="secret.replaced")
+            if await self._replaced(access, present.metadata.version, prepared):
+                self._bell.ring()
+                return prepared.record.document
+            present = (await self._record(access, present.metadata.guid)).secret
+        raise Conflict(f"secret {name!r} is being changed by others at the same time; try again")
+
+    async def delete(self, access: Access, name: str) -> None:
+        """Delete a secret with all versions; deployments find out at their next use of it."""
+        at = self._clock()
+
+        def change(tx: Transaction) -> None:
+            removed = tx.secrets.remove(access.project.guid, name)
+            if removed is None:
+                raise NotFound("secret", name)
+            metadata = removed.secret.metadata
+            tx.audit.append(entry(access, "secret.deleted", metadata.guid, at=at, name=metadata.name))
+
+        await self._store.write(change)
+
+    async def verify(
+        self, access: Access, name: str, *, image: ImageReference | None = None
+    ) -> tuple[Proof, bytes]:
+        """Try the stored credential again, at its own registry; return the proof and the new document.
+
+        Deployments that wait for this secret are woken when it is not refused any more.
+        """
+        record = await self._record(access, name)
+        if not isinstance(record.secret, DockerSecret):
+            raise InvalidInput(
+                "spec.type", problem=f"secret {name!r} is Opaque", rule="only Docker secrets can be verified"
+            )
+        guid = record.secret.metadata.guid
+        proof = await self._proofs.stored(access.project.guid, guid, actor=access.actor, image=image)
+        return proof, await self.document(access, guid)
+
+    async def used_by(self, access: Access, name: str) -> Sequence[Deployment]:
+        """Return the live deployments that name the secret; raise NotFound."""
+        project = access.project.guid
+        metadata = (await self._record(access, name)).secret.metadata
+        both = (metadata.name, metadata.guid)
+        return await self._store.read(lambda tx: tx.deployments.using_secret(project, both))
+
+    async def _record(self, access: Access, name: str) -> SecretRecord:
+        record = await self._store.read(lambda tx: tx.secrets.get(access.project.guid, name))
+        if record is None:
+            raise NotFound("secret", name)
+        return record
+
+    async def _refuse_taken(self, access: Access, name: str) -> None:
+        """Spare the registry a login for a name that is taken: clients create first and replace then."""
+        taken = await self._store.read(lambda tx: tx.secrets.document(access.project.guid, name))
+        if taken is not None:
+            raise Conflict(f"secret {name!r} already exists in project {access.project.name!r}")
+
+    async def _try(self, access: Access, draft: SecretDraft, *, require_verified: bool) -> Answer | None:
+        """Try a docker draft's login; None where there is nothing to try."""
+        if not isinstance(draft, DockerDraft):
+            return None
+        answer = await self._proofs.login(access.project.guid, draft.registry, draft.credential)
+        if require_verified and answer.verdict is not Verdict.VERIFIED:
+            await self._note_refused(access, draft, answer)
+            raise ProofRequired(answer.finding, verdict=answer.verdict.value)
+        return answer
+
+    async def _note_refused(self, access: Access, draft: DockerDraft, answer: Answer) -> None:
+        row = entry(
+            access,
+            "secret.tried",
+            draft.name,
+            at=self._clock(),
+            outcome=answer.verdict.value,
+            registry=draft.registry.key,
+            username=draft.credential.username,
+            finding=answer.finding.code.value if answer.finding else "",
+        )
+        await self._store.write(lambda tx: tx.audit.append(row))
+
+    def _new_metadata(self, access: Access, draft: SecretDraft) -> SecretMetadata:
+        at = self._clock()
+        return SecretMetadata(
+            self._new_guid("secret"),
+            draft.name,
+            project_guid=access.project.guid,
+            creator_guid=access.principal.user.guid,
+            created_at=at,
+            updated_at=at,
+            labels=draft.labels,
+        )
+
+    async def _prepare(
+        self,
+        access: Access,
+        draft: SecretDraft,
+        metadata: SecretMetadata,
+        answer: Answer | None,
+        *,
+        action: str,
+    ) -> _Prepared:
+        at = metadata.updated_at
+        secret = _secret(draft, metadata, answer)
+        binding = Binding(metadata.project_guid, metadata.guid, version=metadata.version)
+        sealed = await self._vault.seal(_plain(draft), binding)
+        document = self._present(secret, access.project, access.organization)
+        history = (
+            None
+            if answer is None
+            else Proof(
+                self._new_guid("proof"), metadata.guid, secret_version=metadata.version, at=at, answer=answer
+            )
+        )
+        row = _row(access, action, secret, at=at)
+        return _Prepared(SecretRecord(secret, sealed, document=document), row, history=history)
+
+    async def _replaced(self, access: Access, version: int, prepared: _Prepared) -> bool:
+        """Save unless another replacement came first: the seal is bound to the version after ``version``."""
+        guid = prepared.record.secret.metadata.guid
+
+        def change(tx: Transaction) -> bool:
+            present = tx.secrets.get(access.project.guid, guid)
+            if present is None:
+                raise NotFound("secret", prepared.record.secret.metadata.name)
+            if present.secret.metadata.version != version:
+                return False
+            self._save(tx, access, prepared, save=tx.secrets.save)
+            return True
+
+        return await self._store.write(change)
+
+    def _save(
+        self, tx: Transaction, access: Access, prepared: _Prepared, *, save: Callable[[SecretRecord], None]
+    ) -> None:
+        metadata = prepared.record.secret.metadata
+        save(prepared.record)
+        if prepared.history:
+            tx.proofs.add(prepared.history)
+        tx.audit.append(prepared.row)
+        names = (metadata.name, metadata.guid)
+        tx.deployments.wake(now=metadata.updated_at, project_guid=access.project.guid, secrets=names)
+
+    def _public(self, access: Access, record: SecretRecord) -> bytes:
+        return self._present_public(record.secret, access.project, access.organization)
+
+
+def _secret(draft: SecretDraft, metadata: SecretMetadata, answer: Answer | None) -> Secret:
+    match draft:
+        case DockerDraft():
+            standing = Standing().after(answer, at=metadata.updated_at) if answer else Standing()
+            return DockerSecret(
+                metadata,
+                draft.registry,
+                username=draft.credential.username,
+                email=draft.email,
+                standing=standing,
+            )
+        case OpaqueDraft():
+            return OpaqueSecret(metadata, keys=tuple(draft.data))
+        case _:
+            assert_never(draft)
+
+
+def _plain(draft: SecretDraft) -> Password:
+    match draft:
+        case DockerDraft():
+            return authorization_token(draft.credential)
+        case OpaqueDraft():
+            return sealable_data(draft.data)
+        case _:
+            assert_never(draft)
+
+
+def _refuse_other(present: Secret, draft: SecretDraft) -> None:
+    """Refuse a replacement that is of another type or name."""
+    if isinstance(present, DockerSecret) != isinstance(draft, DockerDraft):
+        kind = "Docker" if isinstance(present, DockerSecret) else "Opaque"
+        raise InvalidInput(
+            "spec.type",
+            problem="cannot be changed",
+            rule=f"this secret is {kind}; delete it and create it anew",
+        )
+    if draft.name != present.metadata.name:
+        raise InvalidInput(
+            "metadata.name",
+            problem=f"is {draft.name!r}, but the secret is called {present.metadata.name!r}",
+            rule="a secret keeps its name",
+        )
+
+
+def _row(access: Access, action: str, secret: Secret, *, at: datetime) -> AuditEntry:
+    metadata = secret.metadata
+    facts = {"name": metadata.name, "version": str(metadata.version)}
+    if isinstance(secret, DockerSecret):
+        finding = secret.standing.finding
+        facts |= {"registry": secret.registry.key, "username": secret.username}
+        facts |= {"verdict": secret.standing.verdict.value, "finding": finding.code.value if finding else ""}
+    return entry(access, action, metadata.guid, at=at, **facts)

@@ -1,0 +1,135 @@
+"""Keeping what a registry answered about a stored secret: history, standing, document, audit, wake-up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from towline.domain.proof import Proof, Standing, Verdict
+from towline.domain.secret import DockerSecret
+from towline.services.audit import entry_by
+from towline.services.projects import organization_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from towline.domain.audit import Door
+    from towline.domain.proof import Answer
+    from towline.ports import (
+        Bell,
+        Clock,
+        NewGuid,
+        Present,
+        ResolvedCredential,
+        SecretRecord,
+        Store,
+        Transaction,
+    )
+
+log = structlog.get_logger("towline.proofs")
+
+_GOOD = frozenset({Verdict.VERIFIED, Verdict.UNPROVED})
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked: which image, as people wrote it (empty: only the login), by whom, by which door."""
+
+    project_guid: str
+    image: str
+    actor: str
+    door: Door
+    executable: str = ""
+    by_person: bool = False
+    """A person waits for the answer: nothing known is taken for it, and a good one wakes deployments."""
+
+
+class Standings:
+    """Writes down proofs of stored secrets."""
+
+    def __init__(
+        self, *, store: Store, present: Present, bell: Bell, clock: Clock, new_guid: NewGuid
+    ) -> None:
+        self._store = store
+        self._present = present
+        self._bell = bell
+        self._clock = clock
+        self._new_guid = new_guid
+
+    async def keep(self, question: Question, resolved: ResolvedCredential, answer: Answer) -> Proof:
+        """Keep an answer, in one transaction; return it as a proof.
+
+        The secret's standing changes only if it still has the version that was asked about: a
+        secret replaced meanwhile is not judged by its old password. Deployments are woken when the
+        verdict turned good, or when a person asked and it is.
+        """
+        proof = Proof(
+            self._new_guid("proof"),
+            resolved.secret_guid,
+            secret_version=resolved.secret_version,
+            at=self._clock(),
+            answer=answer,
+            image=question.image,
+        )
+        if await self._store.write(lambda tx: self._write(tx, question, proof)):
+            self._bell.ring()
+        log.info("secret.proved", **_facts(proof), secret=proof.secret_guid, actor=question.actor)
+        return proof
+
+    def _write(self, tx: Transaction, question: Question, proof: Proof) -> bool:
+        """Write all rows; return whether deployments were woken."""
+        record = tx.secrets.get(question.project_guid, proof.secret_guid)
+        if record is None or not isinstance(record.secret, DockerSecret):
+            return False
+        tx.proofs.add(proof)
+        tx.audit.append(
+            entry_by(
+                question.actor,
+                "secret.proved",
+                proof.secret_guid,
+                at=proof.at,
+                outcome=proof.answer.verdict.value,
+                project_guid=question.project_guid,
+                door=question.door.value,
+                **_facts(proof),
+            )
+        )
+        if record.secret.metadata.version != proof.secret_version:
+            return False
+        return self._judge(tx, question, record, record.secret, proof)
+
+    def _judge(
+        self, tx: Transaction, question: Question, record: SecretRecord, secret: DockerSecret, proof: Proof
+    ) -> bool:
+        standing = judged(secret.standing, proof.answer, at=proof.at, image=question.image)
+        judged_secret = secret.stands(standing)
+        project = tx.tenants.project(question.project_guid)
+        if project is None:
+            return False
+        document = self._present(judged_secret, project, organization_of(tx, project))
+        tx.secrets.save(replace(record, secret=judged_secret, document=document))
+        turned_good = secret.standing.verdict is Verdict.FAILING and standing.verdict in _GOOD
+        if turned_good or (question.by_person and standing.verdict in _GOOD):
+            names = (secret.metadata.name, secret.metadata.guid)
+            tx.deployments.wake(now=proof.at, project_guid=project.guid, secrets=names)
+            return True
+        return False
+
+
+def judged(standing: Standing, answer: Answer, *, at: datetime, image: str = "") -> Standing:
+    """Return the standing after an answer; a failure that does not blame the credential changes nothing."""
+    blamed = answer.finding is not None and answer.finding.cause.blames_credential
+    if answer.verdict is Verdict.FAILING and not blamed:
+        return standing
+    return standing.after(answer, at=at, image=image)
+
+
+def _facts(proof: Proof) -> dict[str, str]:
+    finding = proof.answer.finding
+    return {
+        "version": str(proof.secret_version),
+        "image": proof.image,
+        "finding": finding.code.value if finding else "",
+    }
