@@ -182,9 +182,14 @@ class AccountRows(Protocol):
         """Return a token by its SHA-256, with its user."""
 
     def remove_tokens(
-        self, *, digest: bytes = b"", user_guid: str = "", expired_before: datetime | None = None
+        self,
+        *,
+        guid: str = "",
+        digest: bytes = b"",
+        user_guid: str = "",
+        expired_before: datetime | None = None,
     ) -> int:
-        """Delete one token, a user's, or the expired ones."""
+        """Delete one token by guid or digest, a user's, or the expired ones; return how many."""
 
 
 class TenantRows(Protocol):

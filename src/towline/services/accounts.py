@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,54 +14,34 @@ from towline.domain.account import (
     OrganizationRole,
     Permission,
     Principal,
-    Token,
     TokenLevel,
-    permission_of,
 )
 from towline.domain.credential import require_length
-from towline.domain.errors import NotAllowed, NotFound, NotSignedIn
+from towline.domain.errors import NotSignedIn
 from towline.domain.listing import Listing
 from towline.services import enrolment
 from towline.services.audit import entry_by
-from towline.services.remembered import Remembered
-from towline.services.throttle import LoginThrottle
+from towline.services.people import Granted, Profile, own_organization, profile_of, require, user_with_hash
+from towline.services.people import granted as granted_in
+from towline.services.remembered import REMEMBERED_FOR, Remembered
+from towline.services.sign_in import SignIn
 from towline.services.tokens import digest_of, is_well_formed, token_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from towline.domain.account import Member, Organization, Project, User
+    from towline.domain.account import Member, Organization, User
     from towline.domain.credential import Password
     from towline.domain.listing import Page
     from towline.ports import Clock, NewGuid, PasswordHasher, Store, Transaction
 
 log = structlog.get_logger("towline.accounts")
 
-NOT_AUTHORIZED = "subject is not authorized for this operation"
 LEAST_PASSWORD = 8
-REMEMBERED_FOR = timedelta(seconds=5)
 SETUP_LIFE = timedelta(hours=24)
 
 _SETUP_DIGEST = "setup.digest"
 _SETUP_EXPIRES = "setup.expires"
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """A user with all organizations and projects, and the user's role names in each."""
-
-    user: User
-    organizations: tuple[tuple[Organization, tuple[str, ...]], ...]
-    projects: tuple[tuple[Project, Organization, tuple[str, ...]], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Granted:
-    """What a user may do in a project, as it was a moment ago."""
-
-    project: Project
-    organization: Organization
-    permission: Permission
 
 
 class Accounts:
@@ -84,9 +64,10 @@ class Accounts:
         self._clock = clock
         self._new_guid = new_guid
         self._new_token = new_token
-        self._throttle = LoginThrottle(clock=clock)
-        self._principals: Remembered[bytes, Principal] = Remembered(clock=clock, life=REMEMBERED_FOR)
-        self._granted: Remembered[tuple[str, str], _Granted] = Remembered(clock=clock, life=REMEMBERED_FOR)
+        self._sign_in = SignIn(
+            store=store, hasher=hasher, clock=clock, new_guid=new_guid, new_token=new_token
+        )
+        self._granted: Remembered[tuple[str, str], Granted] = Remembered(clock=clock, life=REMEMBERED_FOR)
 
     # --- signing in ------------------------------------------------------------------------------
 
@@ -96,60 +77,23 @@ class Accounts:
         Raises NotSignedIn, after the same time whether the address is unknown or the password wrong,
         and Throttled after 10 failures in 5 minutes for one address and peer, or 50 from one peer.
         """
-        address = email.strip().lower()
-        self._throttle.enter(address, peer)
-        found = await self._store.read(lambda tx: tx.accounts.user(email=address))
-        user, password_hash = found or (None, "")
-        if not await self._hasher.matches(password, password_hash) or user is None:
-            await self._note_failed_login(user, peer)
-            raise NotSignedIn("e-mail address or password is wrong")
-        self._throttle.forgive(address, peer)
-        return await self._issue(user, level, peer=peer)
+        return await self._sign_in.login(email, password, level=level, peer=peer)
 
-    async def refresh(self, token_text: str) -> str:
-        """Return a new token that lives as long as the old one did from its start; the old one dies."""
-        digest = _digest(token_text)
-        fresh_text = self._fresh_text()
-        at = self._clock()
+    async def refresh(self, text: str) -> str:
+        """Return a new token in place of this one, which dies; raise NotSignedIn."""
+        return await self._sign_in.refresh(text)
 
-        def change(tx: Transaction) -> None:
-            old, user = _valid(tx, digest, now=at)
-            life = old.expires_at - old.created_at
-            fresh = self._token(user, fresh_text, kind=old.kind, at=at, life=life)
-            tx.accounts.remove_tokens(digest=digest)
-            tx.accounts.add_token(fresh)
-            tx.audit.append(entry_by(user.email, "token.refreshed", user.guid, at=at))
+    async def logout(self, principal: Principal) -> None:
+        """End the token that the principal came with."""
+        await self._sign_in.logout(principal)
 
-        await self._store.write(change)
-        self._principals.forget()
-        return fresh_text
+    async def authenticate(self, text: str) -> Principal:
+        """Return who holds this token, as it was at most 5 s ago; raise NotSignedIn."""
+        return await self._sign_in.authenticate(text)
 
-    async def logout(self, token_text: str) -> None:
-        """End a token; one that is not valid any more is no error."""
-        digest = digest_of(token_text)
-        at = self._clock()
-
-        def change(tx: Transaction) -> None:
-            found = tx.accounts.token(digest)
-            if found is not None:
-                tx.accounts.remove_tokens(digest=digest)
-                tx.audit.append(entry_by(found[1].email, "user.signed-out", found[1].guid, at=at))
-
-        await self._store.write(change)
-        self._principals.forget()
-
-    async def authenticate(self, token_text: str) -> Principal:
-        """Return who holds this token; raise NotSignedIn. What is returned was so at most 5 s ago."""
-        digest = _digest(token_text)
-        now = self._clock()
-        principal = self._principals.get(digest)
-        if principal is None:
-            token, user = await self._store.read(lambda tx: _valid(tx, digest, now=now))
-            principal = Principal(user, token.guid, token.expires_at)
-            self._principals.keep(digest, principal)
-        if now >= principal.expires_at:
-            raise NotSignedIn("the token has expired; sign in again")
-        return principal
+    async def sweep(self) -> None:
+        """Delete expired tokens."""
+        await self._sign_in.sweep()
 
     async def access(self, principal: Principal, project_guid: str, *, permission: Permission) -> Access:
         """Return the principal's access to a project, as it was at most 5 s ago.
@@ -159,10 +103,11 @@ class Accounts:
         key = (principal.user.guid, project_guid)
         granted = self._granted.get(key)
         if granted is None:
-            granted = await self._store.read(lambda tx: _granted(tx, principal, project_guid))
+            granted = await self._store.read(
+                lambda tx: granted_in(tx, principal, project_guid, permission=Permission.VIEW)
+            )
             self._granted.keep(key, granted)
-        if granted.permission < permission:
-            raise NotAllowed(NOT_AUTHORIZED)
+        require(granted.permission, permission)
         return Access(principal, granted.project, granted.organization, granted.permission)
 
     def forget_access(self) -> None:
@@ -173,7 +118,7 @@ class Accounts:
 
     async def me(self, principal: Principal) -> Profile:
         """Return the principal's own profile."""
-        return await self._store.read(lambda tx: _profile(tx, principal.user.guid))
+        return await self._store.read(lambda tx: profile_of(tx, principal.user.guid))
 
     async def rename_me(self, principal: Principal, *, first_name: str, last_name: str) -> Profile:
         """Replace the principal's own names; raise InvalidInput."""
@@ -182,14 +127,14 @@ class Accounts:
         at = self._clock()
 
         def change(tx: Transaction) -> Profile:
-            user, password_hash = _user(tx, principal.user.guid)
+            user, password_hash = user_with_hash(tx, principal.user.guid)
             renamed = replace(user, first_name=first, last_name=last)
             tx.accounts.save_user(renamed, password_hash=password_hash)
             tx.audit.append(entry_by(user.email, "user.renamed", user.guid, at=at))
-            return _profile(tx, user.guid)
+            return profile_of(tx, user.guid)
 
         profile = await self._store.write(change)
-        self._principals.forget()
+        self._sign_in.forget()
         return profile
 
     async def create_user(
@@ -227,7 +172,7 @@ class Accounts:
 
     async def setup_token(self) -> str | None:
         """Return a fresh one-time set-up token, good for 24 h, while there is no user; else None."""
-        text = self._fresh_text()
+        text = token_text(self._new_token())
         expires = self._clock() + SETUP_LIFE
 
         def change(tx: Transaction) -> bool:
@@ -272,7 +217,7 @@ class Accounts:
             return self._enrol(tx, wanted, password_hash, actor=wanted.email, at=at).user
 
         user = await self._store.write(change)
-        return await self._issue(user, TokenLevel.MEDIUM, peer="set-up")
+        return await self._sign_in.issue(user, TokenLevel.MEDIUM, peer="set-up")
 
     # --- organizations ---------------------------------------------------------------------------
 
@@ -280,7 +225,7 @@ class Accounts:
         """Return an organization of the principal's with its members; raise NotFound."""
 
         def question(tx: Transaction) -> tuple[Organization, Sequence[Member]]:
-            organization, _ = _own_organization(tx, principal, guid)
+            organization, _ = own_organization(tx, principal, guid)
             return organization, tx.tenants.members(organization.guid)
 
         return await self._store.read(question)
@@ -295,9 +240,12 @@ class Accounts:
         at = self._clock()
 
         def change(tx: Transaction) -> tuple[Organization, Sequence[Member]]:
-            organization, roles = _own_organization(tx, principal, guid)
-            if OrganizationRole.ADMIN not in roles:
-                raise NotAllowed(NOT_AUTHORIZED)
+            organization, roles = own_organization(tx, principal, guid)
+            is_admin = OrganizationRole.ADMIN in roles
+            require(
+                Permission.MANAGE_ORGANIZATION if is_admin else Permission.VIEW,
+                Permission.MANAGE_ORGANIZATION,
+            )
             now = enrolment.replace_members(tx, organization, members)
             listed = " ".join(f"{member.user.email}={','.join(member.role_names)}" for member in now)
             tx.audit.append(
@@ -315,7 +263,7 @@ class Accounts:
         """Return a page of an organization's people; without a guid of the principal's first one."""
 
         def question(tx: Transaction) -> Listing[tuple[User, Organization, tuple[str, ...]]]:
-            organization, _ = _own_organization(tx, principal, organization_guid)
+            organization, _ = own_organization(tx, principal, organization_guid)
             listing = tx.accounts.users(organization.guid, page)
             items = tuple(
                 (user, organization, tx.tenants.roles(organization.guid, user.guid)) for user in listing.items
@@ -324,34 +272,7 @@ class Accounts:
 
         return await self._store.read(question)
 
-    async def sweep(self) -> None:
-        """Delete expired tokens."""
-        now = self._clock()
-        swept = await self._store.write(lambda tx: tx.accounts.remove_tokens(expired_before=now))
-        log.info("tokens.swept", count=swept)
-
     # --- parts -----------------------------------------------------------------------------------
-
-    async def _issue(self, user: User, level: TokenLevel, *, peer: str) -> str:
-        text = self._fresh_text()
-        at = self._clock()
-        token = self._token(user, text, kind="login", at=at, life=timedelta(hours=level.hours))
-
-        def change(tx: Transaction) -> None:
-            tx.accounts.add_token(token)
-            tx.audit.append(
-                entry_by(user.email, "user.signed-in", user.guid, at=at, peer=peer, level=level.value)
-            )
-
-        await self._store.write(change)
-        return text
-
-    async def _note_failed_login(self, user: User | None, peer: str) -> None:
-        """Write a failed login down; an unknown address is not, as people type passwords there."""
-        actor = user.email if user else "unknown"
-        subject = user.guid if user else ""
-        row = entry_by(actor, "user.signed-in", subject, at=self._clock(), outcome="refused", peer=peer)
-        await self._store.write(lambda tx: tx.audit.append(row))
 
     async def _hash(self, password: Password) -> str:
         return await self._hasher.hash(require_length(password, least=LEAST_PASSWORD, field="password"))
@@ -371,78 +292,7 @@ class Accounts:
                 project=wanted.project,
             )
         )
-        return _profile(tx, user.guid)
-
-    def _fresh_text(self) -> str:
-        return token_text(self._new_token())
-
-    def _token(self, user: User, text: str, *, kind: str, at: datetime, life: timedelta) -> Token:
-        return Token(
-            self._new_guid("token"),
-            user.guid,
-            digest_of(text),
-            created_at=at,
-            expires_at=at + life,
-            kind=kind,
-        )
-
-
-def _digest(text: str) -> bytes:
-    if not is_well_formed(text):
-        raise NotSignedIn("the token is not one of Towline's, or was not copied as a whole")
-    return digest_of(text)
-
-
-def _valid(tx: Transaction, digest: bytes, *, now: datetime) -> tuple[Token, User]:
-    found = tx.accounts.token(digest)
-    if found is None or not found[0].is_valid(now):
-        raise NotSignedIn("the token is not valid any more; sign in again")
-    return found
-
-
-def _granted(tx: Transaction, principal: Principal, project_guid: str) -> _Granted:
-    project = tx.tenants.project(project_guid)
-    organization = tx.tenants.organization(project.organization_guid) if project else None
-    if project is None or organization is None:
-        raise NotFound("project", project_guid)
-    user = principal.user.guid
-    permission = permission_of(
-        tx.tenants.roles(project.guid, user), tx.tenants.roles(organization.guid, user)
-    )
-    if permission is None:
-        raise NotFound("project", project_guid)
-    return _Granted(project, organization, permission)
-
-
-def _profile(tx: Transaction, user_guid: str) -> Profile:
-    user, _ = _user(tx, user_guid)
-    organizations = tuple(tx.tenants.organizations_of(user_guid))
-    by_guid = {organization.guid: organization for organization, _ in organizations}
-    projects = tuple(
-        (project, owner, roles)
-        for project, roles in enrolment.all_projects(tx, user_guid)
-        if (
-            owner := by_guid.get(project.organization_guid)
-            or tx.tenants.organization(project.organization_guid)
-        )
-    )
-    return Profile(user, organizations, projects)
-
-
-def _user(tx: Transaction, guid: str) -> tuple[User, str]:
-    found = tx.accounts.user(guid=guid)
-    if found is None:
-        raise NotFound("user", guid)
-    return found
-
-
-def _own_organization(
-    tx: Transaction, principal: Principal, guid: str
-) -> tuple[Organization, tuple[str, ...]]:
-    for organization, roles in tx.tenants.organizations_of(principal.user.guid):
-        if not guid or organization.guid == guid:
-            return organization, roles
-    raise NotFound("organization", guid)
+        return profile_of(tx, user.guid)
 
 
 def _check_setup(tx: Transaction, token: str, *, now: datetime) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from towline.domain.deployment import Deployment, Wish
 from towline.domain.errors import InvalidInput, NotFound
-from towline.domain.listing import MAX_LIMIT, Page
 from towline.domain.package import Runtime
 from towline.services.audit import entry
 from towline.services.packages import absent as absent_package
+from towline.services.paging import every
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from towline.domain.account import Access
     from towline.domain.audit import AuditEntry
     from towline.domain.deployment import Dependency, DeploymentDraft
-    from towline.domain.listing import Listing
+    from towline.domain.listing import Listing, Page
     from towline.domain.package import Executable, Package
     from towline.ports import Bell, Clock, DeploymentQuery, Engine, NewGuid, Store, Transaction
+
+_MOST_HISTORY = 500
 
 Graph = tuple[Deployment, "Sequence[tuple[Dependency, Deployment | None]]"]
 """A deployment and what it depends on; None for one that does not exist (any more)."""
@@ -205,14 +208,9 @@ def _check_replica(deployment: Deployment, replica: int) -> None:
 
 
 def _rows_about(tx: Transaction, access: Access, guid: str) -> Sequence[AuditEntry]:
-    rows: list[AuditEntry] = []
-    page = Page(limit=MAX_LIMIT)
-    while True:
-        listing = tx.audit.page(page, project_guid=access.project.guid, subject=guid)
-        rows = [*rows, *listing.items][-MAX_LIMIT:]
-        if listing.next is None or len(listing.items) < MAX_LIMIT:
-            return rows
-        page = Page(after=listing.next, limit=MAX_LIMIT)
+    project = access.project.guid
+    rows = every(lambda page: tx.audit.page(page, project_guid=project, subject=guid))
+    return tuple(deque(rows, maxlen=_MOST_HISTORY))
 
 
 def _row(access: Access, action: str, deployment: Deployment) -> AuditEntry:

@@ -16,7 +16,6 @@ from towline.domain.account import (
     User,
 )
 from towline.domain.errors import InvalidInput
-from towline.domain.listing import LabelSelector, Listing, Page
 from towline.domain.names import email_address, project_name
 
 if TYPE_CHECKING:
@@ -100,20 +99,6 @@ def replace_members(
     for guid, roles in wanted.items():
         tx.tenants.set_member(organization.guid, guid, roles)
     return tx.tenants.members(organization.guid)
-
-
-def all_projects(tx: Transaction, user_guid: str) -> Sequence[tuple[Project, tuple[str, ...]]]:
-    """Return every project that a user may see, with the user's roles."""
-    found: list[tuple[Project, tuple[str, ...]]] = []
-    page = Page(limit=100)
-    while True:
-        listing: Listing[tuple[Project, tuple[str, ...]]] = tx.tenants.projects_of(
-            user_guid, page, selector=LabelSelector()
-        )
-        found.extend(listing.items)
-        if listing.next is None or len(listing.items) < page.limit:
-            return found
-        page = Page(after=listing.next, limit=page.limit)
 
 
 def _join(tx: Transaction, user: User, name: str, *, new_guid: NewGuid) -> Organization:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from towline.domain.account import Permission, Project, ProjectRole, permission_of
-from towline.domain.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from towline.domain.account import Permission, Project, ProjectRole
+from towline.domain.errors import Conflict
 from towline.domain.listing import Listing, Page
 from towline.domain.names import project_name
 from towline.domain.secret import checked_labels
 from towline.ports import DeploymentQuery
-from towline.services.accounts import NOT_AUTHORIZED
 from towline.services.audit import entry_by
+from towline.services.people import granted, organization_of, own_organization
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -85,7 +85,7 @@ class Projects:
         )
 
         def change(tx: Transaction) -> tuple[Project, Organization]:
-            organization = _own_organization(tx, principal, organization_guid)
+            organization, _ = own_organization(tx, principal, organization_guid)
             project = replace(draft, organization_guid=organization.guid)
             tx.tenants.add_project(project)
             tx.tenants.set_member(project.guid, principal.user.guid, (ProjectRole.ADMIN.value,))
@@ -100,7 +100,7 @@ class Projects:
         """Return a project; raise NotFound where the principal sees none."""
 
         def question(tx: Transaction) -> ProjectView:
-            return _view(tx, _visible(tx, principal, guid, permission=Permission.VIEW))
+            return _view(tx, granted(tx, principal, guid, permission=Permission.VIEW).project)
 
         return await self._store.read(question)
 
@@ -112,7 +112,7 @@ class Projects:
         at = self._clock()
 
         def change(tx: Transaction) -> ProjectView:
-            project = _visible(tx, principal, guid, permission=Permission.MANAGE_PROJECT)
+            project = granted(tx, principal, guid, permission=Permission.MANAGE_PROJECT).project
             changed = replace(project, labels=kept, features=features, updated_at=at)
             tx.tenants.save_project(changed)
             self._note(tx, principal, "project.updated", changed)
@@ -126,7 +126,7 @@ class Projects:
         """Delete a project with all in it; raise Conflict while deployments are live, naming them."""
 
         def change(tx: Transaction) -> None:
-            project = _visible(tx, principal, guid, permission=Permission.MANAGE_PROJECT)
+            project = granted(tx, principal, guid, permission=Permission.MANAGE_PROJECT).project
             _refuse_while_live(tx, project)
             tx.tenants.remove_project(project.guid)
             self._note(tx, principal, "project.deleted", project)
@@ -145,41 +145,6 @@ class Projects:
                 name=project.name,
             )
         )
-
-
-def organization_of(tx: Transaction, project: Project) -> Organization:
-    """Return the owner of a project; raise NotFound if it is gone."""
-    organization = tx.tenants.organization(project.organization_guid)
-    if organization is None:
-        raise NotFound("organization", project.organization_guid)
-    return organization
-
-
-def _own_organization(tx: Transaction, principal: Principal, guid: str) -> Organization:
-    own = [organization for organization, _ in tx.tenants.organizations_of(principal.user.guid)]
-    if not own:
-        raise InvalidInput(
-            "metadata.organizationGUID", problem="you are in no organization", rule="ask to be added"
-        )
-    chosen = [organization for organization in own if not guid or organization.guid == guid]
-    if not chosen:
-        raise NotFound("organization", guid)
-    return chosen[0]
-
-
-def _visible(tx: Transaction, principal: Principal, guid: str, *, permission: Permission) -> Project:
-    project = tx.tenants.project(guid)
-    if project is None:
-        raise NotFound("project", guid)
-    user = principal.user.guid
-    granted = permission_of(
-        tx.tenants.roles(project.guid, user), tx.tenants.roles(project.organization_guid, user)
-    )
-    if granted is None:
-        raise NotFound("project", guid)
-    if granted < permission:
-        raise NotAllowed(NOT_AUTHORIZED)
-    return project
 
 
 def _view(tx: Transaction, project: Project) -> ProjectView:

@@ -18,10 +18,11 @@ from towline.domain.errors import InvalidInput, NotFound, PullRefused, SealBroke
 from towline.domain.findings import Finding
 from towline.domain.image import ImageReference
 from towline.domain.proof import Answer, Proof, Verdict
-from towline.domain.registry import RegistryAddress, RegistrySettings
-from towline.domain.secret import DockerSecret
+from towline.domain.registry import RegistryAddress
 from towline.domain.workload import PullAccess
+from towline.services import refusals
 from towline.services.packages import absent as absent_package
+from towline.services.pull_access import access_to, access_to_image
 from towline.services.standings import Question, Standings
 
 if TYPE_CHECKING:
@@ -33,14 +34,10 @@ if TYPE_CHECKING:
     from towline.domain.package import Executable
     from towline.domain.proof import Platform
     from towline.ports import (
-        Bell,
         Clock,
         Keychain,
-        NewGuid,
-        Present,
         RegistryProver,
         ResolvedCredential,
-        SecretRecord,
         Store,
         Transaction,
     )
@@ -82,14 +79,6 @@ class PreflightResult:
     seconds: float
 
 
-class _Refused(PullRefused):
-    """An image that cannot be pulled, with all that the registry answered."""
-
-    def __init__(self, answer: Answer, finding: Finding) -> None:
-        super().__init__(finding)
-        self.answer = answer
-
-
 class Proofs:
     """Asks registries, and has their answers kept."""
 
@@ -100,10 +89,8 @@ class Proofs:
         keychain: Keychain,
         prover: RegistryProver,
         engine_platform: Platform,
-        present: Present,
-        bell: Bell,
+        standings: Standings,
         clock: Clock,
-        new_guid: NewGuid,
         login_wait: float = LOGIN_WAIT,
     ) -> None:
         self._store = store
@@ -111,22 +98,21 @@ class Proofs:
         self._prover = prover
         self._platform = engine_platform
         self._clock = clock
-        self._new_guid = new_guid
         self._login_wait = login_wait
-        self._standings = Standings(store=store, present=present, bell=bell, clock=clock, new_guid=new_guid)
+        self._standings = standings
 
     async def login(self, project_guid: str, address: RegistryAddress, credential: Credential) -> Answer:
         """Answer whether the registry accepts a credential that is not stored yet; keeps nothing.
 
         A registry that takes longer than ``login_wait`` seconds leaves the verdict ``unknown``.
         """
-        access = await self._access(project_guid, address, credential)
+        access = await access_to(self._store, project_guid, address, credential)
         try:
             answer = await asyncio.wait_for(self._prover.login(address, access), self._login_wait)
         except TimeoutError:
             detail = f"{address.netloc} did not answer within {self._login_wait:g} s"
             answer = Answer(Verdict.UNKNOWN, Finding(FindingCode.REGISTRY_TIMEOUT, detail))
-        return _dated(answer, at=self._clock())
+        return refusals.dated(answer, at=self._clock())
 
     async def image(
         self,
@@ -145,7 +131,7 @@ class Proofs:
         younger than it.
         """
         question = Question(
-            project_guid, executable.image, actor, door=door, executable=executable.name, by_person=anew
+            project_guid, executable.image, actor, door=door, executable=executable.name, anew=anew
         )
         return await self._image(question, executable.pull_secret, wished_at=wished_at)
 
@@ -157,17 +143,17 @@ class Proofs:
         Without ``image`` its login is tried, at its own registry. Raises NotFound.
         """
         text = str(image) if image else ""
-        question = Question(project_guid, text, actor, door=Door.REGISTRY_PROOF, by_person=True)
+        question = Question(project_guid, text, actor, door=Door.REGISTRY_PROOF, wakes=True)
         resolved = await self._stored_credential(question, secret, image)
         if isinstance(resolved, Finding):
-            answer = _about(Answer(Verdict.UNKNOWN, resolved), question, at=self._clock())
+            answer = refusals.about(Answer(Verdict.UNKNOWN, resolved), question, at=self._clock())
             return Proof("", secret, secret_version=0, at=self._clock(), answer=answer, image=text)
         if image is None:
             answer = await self.login(project_guid, resolved.address, resolved.credential)
         else:
-            access = await self._image_access(project_guid, image, resolved)
+            access = await access_to_image(self._store, project_guid, image, resolved)
             raw = await self._prover.image(image, access, platform=self._platform)
-            answer = _about(raw, question, at=self._clock())
+            answer = refusals.about(raw, question, at=self._clock())
         return await self._standings.keep(question, resolved, answer)
 
     async def preflight(self, access: Access, items: Sequence[PreflightItem]) -> Sequence[PreflightResult]:
@@ -215,25 +201,25 @@ class Proofs:
         try:
             return await self._proved(question, secret, wished_at=wished_at)
         except PullRefused as refusal:
-            known = (
-                refusal.answer if isinstance(refusal, _Refused) else Answer(Verdict.UNKNOWN, refusal.finding)
-            )
-            answer = _about(replace(known, finding=refusal.finding), question, at=self._clock())
-            raise _Refused(answer, answer.finding or refusal.finding) from refusal
+            known = Answer(Verdict.UNKNOWN, refusal.finding)
+            if isinstance(refusal, refusals.AnswerRefused):
+                known = refusal.answer
+            answer = refusals.about(replace(known, finding=refusal.finding), question, at=self._clock())
+            raise refusals.AnswerRefused(answer, answer.finding or refusal.finding) from refusal
 
     async def _proved(
         self, question: Question, secret: str | None, *, wished_at: datetime | None
     ) -> ProvedImage:
-        image = _parsed(question.image)
+        image = refusals.parsed(question.image)
         if secret is None:
             return await self._ask(question, image, None)
         record = await self._store.read(lambda tx: tx.secrets.get(question.project_guid, secret))
-        known = None if question.by_person else _known_refusal(record, image, wished_at=wished_at)
+        known = None if question.anew else refusals.known_refusal(record, image, wished_at=wished_at)
         if known is not None:
-            raise _Refused(Answer(Verdict.FAILING, known, evidence=known.evidence), known)
+            raise refusals.AnswerRefused(Answer(Verdict.FAILING, known, evidence=known.evidence), known)
         resolved = await self._resolved(question, secret, image)
         if resolved is None:
-            raise PullRefused(_missing(secret, record))
+            raise PullRefused(refusals.missing(secret, record))
         return await self._ask(question, image, resolved)
 
     async def _resolved(
@@ -245,8 +231,8 @@ class Proofs:
                 return await self._keychain.login(place, secret, door=door, actor=actor)
             return await self._keychain.resolve(place, secret, image, door=door, actor=actor)
         except SealBroken as broken:
-            log.error("secret.seal_broken", secret=secret, project=place)
-            raise PullRefused(_UNREADABLE) from broken
+            log.warning("secret.seal_broken", secret=secret, project=place)
+            raise PullRefused(refusals.UNREADABLE) from broken
 
     async def _stored_credential(
         self, question: Question, secret: str, image: ImageReference | None
@@ -262,56 +248,27 @@ class Proofs:
     async def _ask(
         self, question: Question, image: ImageReference, resolved: ResolvedCredential | None
     ) -> ProvedImage:
-        access = await self._image_access(question.project_guid, image, resolved)
+        access = await access_to_image(self._store, question.project_guid, image, resolved)
         raw = await self._prover.image(image, access, platform=self._platform)
-        answer = _about(raw, question, at=self._clock())
+        answer = refusals.about(raw, question, at=self._clock())
         if resolved is not None:
             await self._standings.keep(question, resolved, answer)
         if answer.finding is not None or answer.image is None:
-            raise _Refused(answer, answer.finding or _NOTHING_NAMED)
+            raise refusals.AnswerRefused(answer, answer.finding or refusals.NOTHING_NAMED)
         proved = ProvedImage(image.pinned(answer.image.digest), access, answer=answer)
         if resolved is None:
             return proved
         return replace(proved, secret_guid=resolved.secret_guid, secret_version=resolved.secret_version)
 
-    async def _access(
-        self,
-        project_guid: str,
-        address: RegistryAddress,
-        credential: Credential | None,
-        *,
-        also: RegistryAddress | None = None,
-    ) -> PullAccess:
-        """Return with what to ask: the registry's settings, under either way of writing its address."""
-        places = tuple(dict.fromkeys(place.netloc for place in (address, also) if place))
-
-        def question(tx: Transaction) -> RegistrySettings:
-            kept = (tx.registries.get(project_guid, netloc) for netloc in places)
-            return next((settings for settings in kept if settings), RegistrySettings.default(places[0]))
-
-        settings = await self._store.read(question)
-        plain = settings.plain_http or bool(also and also.plain_http) or address.plain_http
-        return PullAccess(settings, credential, plain_http=plain)
-
-    async def _image_access(
-        self, project_guid: str, image: ImageReference, resolved: ResolvedCredential | None
-    ) -> PullAccess:
-        address = RegistryAddress.of(image)
-        if resolved is None:
-            return await self._access(project_guid, address, None)
-        return await self._access(project_guid, address, resolved.credential, also=resolved.address)
-
     async def _preflight_one(
         self, access: Access, image: str, *, secret: str | None, room: asyncio.Semaphore
     ) -> tuple[Answer, float]:
-        question = Question(
-            access.project.guid, image, access.actor, door=Door.REGISTRY_PROOF, by_person=True
-        )
+        question = Question(access.project.guid, image, access.actor, door=Door.REGISTRY_PROOF, anew=True)
         async with room:
             began = self._clock()
             try:
                 answer = (await self._image(question, secret, wished_at=None)).answer
-            except _Refused as refusal:
+            except refusals.AnswerRefused as refusal:
                 answer = refusal.answer
             return answer, (self._clock() - began).total_seconds()
 
@@ -323,57 +280,6 @@ class Proofs:
             return {ref: record.secret.metadata.name for ref, record in records.items() if record}
 
         return await self._store.read(question)
-
-
-_UNREADABLE = Finding(
-    FindingCode.CREDENTIAL_INCOMPLETE,
-    "the stored value does not open with any key that this server has",
-    fix_hint="Put the server's keyring back in place, or enter the password anew.",
-)
-_NOTHING_NAMED = Finding(FindingCode.REGISTRY_ERROR, "the registry named no image")
-
-
-def _parsed(text: str) -> ImageReference:
-    try:
-        return ImageReference.parse(text)
-    except InvalidInput as error:
-        raise PullRefused(Finding(FindingCode.IMAGE_REFERENCE_INVALID, str(error))) from error
-
-
-def _known_refusal(
-    record: SecretRecord | None, image: ImageReference, *, wished_at: datetime | None
-) -> Finding | None:
-    """Return why this version of the secret was refused at the image's registry, if that is known."""
-    if record is None or not isinstance(record.secret, DockerSecret):
-        return None
-    standing = record.secret.standing
-    finding = standing.finding
-    if standing.verdict is not Verdict.FAILING or finding is None or not finding.cause.blames_credential:
-        return None
-    asked_since = wished_at and standing.checked_at and wished_at > standing.checked_at
-    return None if asked_since or not record.secret.registry.covers(image) else finding
-
-
-def _missing(secret: str, record: SecretRecord | None) -> Finding:
-    if record is None:
-        return Finding(FindingCode.SECRET_MISSING, f"there is no secret {secret!r} in this project")
-    return Finding(
-        FindingCode.SECRET_MISSING, f"secret {secret!r} is not a docker pull secret, but an opaque one"
-    )
-
-
-def _about(answer: Answer, question: Question, *, at: datetime) -> Answer:
-    """Return the answer with image, executable and time in its finding."""
-    if answer.finding is None:
-        return answer
-    finding = replace(answer.finding, image=question.image, executable=question.executable)
-    return _dated(replace(answer, finding=finding), at=at)
-
-
-def _dated(answer: Answer, *, at: datetime) -> Answer:
-    if answer.finding is None or answer.finding.checked_at is not None:
-        return answer
-    return replace(answer, finding=answer.finding.about(at=at))
 
 
 def _result(

@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 
 from towline.domain.errors import InvalidInput, NotFound
 from towline.domain.image import ImageReference
-from towline.domain.listing import MAX_LIMIT, Page
 from towline.domain.registry import RegistryAddress, RegistrySettings
 from towline.ports import DeploymentQuery
 from towline.services.audit import entry
+from towline.services.paging import every
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from towline.domain.account import Access
     from towline.domain.deployment import Deployment
@@ -49,7 +49,7 @@ class Registries:
         def change(tx: Transaction) -> None:
             tx.registries.put(access.project.guid, checked)
             tx.audit.append(entry(access, "registry.set", checked.netloc, at=at, **facts))
-            waiting = tuple(_waiting_for(tx, access.project.guid, checked.netloc))
+            waiting = _waiting_for(tx, access.project.guid, checked.netloc)
             if waiting:
                 tx.deployments.wake(now=at, guids=waiting)
 
@@ -128,17 +128,10 @@ def _check_proxy(proxy: str) -> None:
         raise InvalidInput("proxy", problem="holds more than host and port", rule=rule)
 
 
-def _waiting_for(tx: Transaction, project_guid: str, netloc: str) -> Iterator[str]:
-    """Yield the deployments in error that pull from this registry."""
-    page = Page(limit=MAX_LIMIT)
-    while True:
-        listing = tx.deployments.page(project_guid, page, query=DeploymentQuery())
-        for deployment in listing.items:
-            if deployment.status.findings and _pulls_from(deployment, netloc):
-                yield deployment.guid
-        if listing.next is None or len(listing.items) < page.limit:
-            return
-        page = Page(after=listing.next, limit=MAX_LIMIT)
+def _waiting_for(tx: Transaction, project_guid: str, netloc: str) -> Sequence[str]:
+    """Return the deployments in error that pull from this registry."""
+    live = every(lambda page: tx.deployments.page(project_guid, page, query=DeploymentQuery()))
+    return tuple(each.guid for each in live if each.status.findings and _pulls_from(each, netloc))
 
 
 def _pulls_from(deployment: Deployment, netloc: str) -> bool:

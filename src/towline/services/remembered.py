@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from towline.ports import Clock
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
+REMEMBERED_FOR = timedelta(seconds=5)
 _MOST = 10_000
 
 

@@ -2,48 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from towline.domain.account import Permission
-from towline.domain.credential import authorization_token, sealable_data
 from towline.domain.errors import Conflict, InvalidInput, NotFound, ProofRequired
 from towline.domain.listing import Listing
-from towline.domain.proof import Answer, Proof, Standing, Verdict
+from towline.domain.proof import Answer, Proof, Verdict
 from towline.domain.secret import (
     DockerDraft,
     DockerSecret,
-    OpaqueDraft,
-    OpaqueSecret,
     SecretMetadata,
 )
-from towline.ports import Binding, SecretRecord
+from towline.ports import SecretRecord
 from towline.services.audit import entry
+from towline.services.sealing import Sealing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
 
     from towline.domain.account import Access
-    from towline.domain.audit import AuditEntry
-    from towline.domain.credential import Password
     from towline.domain.deployment import Deployment
     from towline.domain.image import ImageReference
     from towline.domain.listing import LabelSelector, Page
     from towline.domain.secret import Secret, SecretDraft
     from towline.ports import Bell, Clock, NewGuid, Present, Store, Transaction, Vault
     from towline.services.proofs import Proofs
+    from towline.services.sealing import Prepared
 
 _TRIES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """All that a transaction needs to save a secret, made outside of it; ``history`` where it was tried."""
-
-    record: SecretRecord
-    row: AuditEntry
-    history: Proof | None
 
 
 class Secrets:
@@ -66,9 +52,8 @@ class Secrets:
         new_guid: NewGuid,
     ) -> None:
         self._store = store
-        self._vault = vault
+        self._sealing = Sealing(vault=vault, present=present, new_guid=new_guid)
         self._proofs = proofs
-        self._present = present
         self._present_public = present_public
         self._bell = bell
         self._clock = clock
@@ -85,7 +70,7 @@ class Secrets:
             await self._refuse_taken(access, draft.name)
         answer = await self._try(access, draft, require_verified=require_verified)
         metadata = self._new_metadata(access, draft)
-        prepared = await self._prepare(access, draft, metadata, answer, action="secret.created")
+        prepared = await self._sealing.prepare(access, draft, metadata, answer, action="secret.created")
         await self._store.write(lambda tx: self._save(tx, access, prepared, save=tx.secrets.add))
         self._bell.ring()
         return prepared.record.document
@@ -141,7 +126,7 @@ class Secrets:
         answer = await self._try(access, draft, require_verified=require_verified)
         for _ in range(_TRIES):
             metadata = present.metadata.replaced(labels=draft.labels, at=self._clock())
-            prepared = await self._prepare(access, draft, metadata, answer, action="secret.replaced")
+            prepared = await self._sealing.prepare(access, draft, metadata, answer, action="secret.replaced")
             if await self._replaced(access, present.metadata.version, prepared):
                 self._bell.ring()
                 return prepared.record.document
@@ -231,31 +216,7 @@ class Secrets:
             labels=draft.labels,
         )
 
-    async def _prepare(
-        self,
-        access: Access,
-        draft: SecretDraft,
-        metadata: SecretMetadata,
-        answer: Answer | None,
-        *,
-        action: str,
-    ) -> _Prepared:
-        at = metadata.updated_at
-        secret = _secret(draft, metadata, answer)
-        binding = Binding(metadata.project_guid, metadata.guid, version=metadata.version)
-        sealed = await self._vault.seal(_plain(draft), binding)
-        document = self._present(secret, access.project, access.organization)
-        history = (
-            None
-            if answer is None
-            else Proof(
-                self._new_guid("proof"), metadata.guid, secret_version=metadata.version, at=at, answer=answer
-            )
-        )
-        row = _row(access, action, secret, at=at)
-        return _Prepared(SecretRecord(secret, sealed, document=document), row, history=history)
-
-    async def _replaced(self, access: Access, version: int, prepared: _Prepared) -> bool:
+    async def _replaced(self, access: Access, version: int, prepared: Prepared) -> bool:
         """Save unless another replacement came first: the seal is bound to the version after ``version``."""
         guid = prepared.record.secret.metadata.guid
 
@@ -271,7 +232,7 @@ class Secrets:
         return await self._store.write(change)
 
     def _save(
-        self, tx: Transaction, access: Access, prepared: _Prepared, *, save: Callable[[SecretRecord], None]
+        self, tx: Transaction, access: Access, prepared: Prepared, *, save: Callable[[SecretRecord], None]
     ) -> None:
         metadata = prepared.record.secret.metadata
         save(prepared.record)
@@ -283,33 +244,6 @@ class Secrets:
 
     def _public(self, access: Access, record: SecretRecord) -> bytes:
         return self._present_public(record.secret, access.project, access.organization)
-
-
-def _secret(draft: SecretDraft, metadata: SecretMetadata, answer: Answer | None) -> Secret:
-    match draft:
-        case DockerDraft():
-            standing = Standing().after(answer, at=metadata.updated_at) if answer else Standing()
-            return DockerSecret(
-                metadata,
-                draft.registry,
-                username=draft.credential.username,
-                email=draft.email,
-                standing=standing,
-            )
-        case OpaqueDraft():
-            return OpaqueSecret(metadata, keys=tuple(draft.data))
-        case _:
-            assert_never(draft)
-
-
-def _plain(draft: SecretDraft) -> Password:
-    match draft:
-        case DockerDraft():
-            return authorization_token(draft.credential)
-        case OpaqueDraft():
-            return sealable_data(draft.data)
-        case _:
-            assert_never(draft)
 
 
 def _refuse_other(present: Secret, draft: SecretDraft) -> None:
@@ -327,13 +261,3 @@ def _refuse_other(present: Secret, draft: SecretDraft) -> None:
             problem=f"is {draft.name!r}, but the secret is called {present.metadata.name!r}",
             rule="a secret keeps its name",
         )
-
-
-def _row(access: Access, action: str, secret: Secret, *, at: datetime) -> AuditEntry:
-    metadata = secret.metadata
-    facts = {"name": metadata.name, "version": str(metadata.version)}
-    if isinstance(secret, DockerSecret):
-        finding = secret.standing.finding
-        facts |= {"registry": secret.registry.key, "username": secret.username}
-        facts |= {"verdict": secret.standing.verdict.value, "finding": finding.code.value if finding else ""}
-    return entry(access, action, metadata.guid, at=at, **facts)

@@ -10,7 +10,7 @@ import structlog
 from towline.domain.proof import Proof, Standing, Verdict
 from towline.domain.secret import DockerSecret
 from towline.services.audit import entry_by
-from towline.services.projects import organization_of
+from towline.services.people import organization_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -42,8 +42,10 @@ class Question:
     actor: str
     door: Door
     executable: str = ""
-    by_person: bool = False
-    """A person waits for the answer: nothing known is taken for it, and a good one wakes deployments."""
+    anew: bool = False
+    """Whether a refusal that is already known may not stand for the answer."""
+    wakes: bool = False
+    """Whether a good answer wakes the secret's deployments even if the verdict was good before."""
 
 
 class Standings:
@@ -63,7 +65,7 @@ class Standings:
 
         The secret's standing changes only if it still has the version that was asked about: a
         secret replaced meanwhile is not judged by its old password. Deployments are woken when the
-        verdict turned good, or when a person asked and it is.
+        verdict turned good, or when it is good and the question asks for that.
         """
         proof = Proof(
             self._new_guid("proof"),
@@ -111,7 +113,7 @@ class Standings:
         document = self._present(judged_secret, project, organization_of(tx, project))
         tx.secrets.save(replace(record, secret=judged_secret, document=document))
         turned_good = secret.standing.verdict is Verdict.FAILING and standing.verdict in _GOOD
-        if turned_good or (question.by_person and standing.verdict in _GOOD):
+        if turned_good or (question.wakes and standing.verdict in _GOOD):
             names = (secret.metadata.name, secret.metadata.guid)
             tx.deployments.wake(now=proof.at, project_guid=project.guid, secrets=names)
             return True
