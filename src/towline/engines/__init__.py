@@ -1,0 +1,1 @@
+"""Where a package runs: rooms that satisfy the Engine port, one per kind of engine."""

@@ -1,0 +1,1 @@
+"""The embedded engine: pulls, unpacks and runs containers on this machine, without any daemon."""

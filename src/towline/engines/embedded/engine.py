@@ -1,0 +1,297 @@
+"""The embedded engine: containers on this machine, without any daemon.
+
+Images are pulled by the puller, each container is run by a monitor of its own with an OCI runtime, and
+what is so is read from the containers' folders: an engine that starts finds what an earlier one left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+
+from towline.domain.causes import FindingCode
+from towline.domain.errors import EngineFailed, PullRefused
+from towline.domain.findings import Finding
+from towline.domain.package import PullPolicy
+from towline.domain.workload import Fact, ReplicaState
+from towline.engines.embedded import logs, plan, runtime
+from towline.engines.embedded.containers import Containers, Place
+from towline.engines.embedded.facts import Facts
+from towline.engines.embedded.instances import Instances
+from towline.engines.embedded.monitor.rootfs import BUNDLE
+from towline.engines.embedded.monitors import Ear
+from towline.engines.embedded.sweeping import Sweeper
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+    from pathlib import Path
+
+    from towline.domain.deployment import LayerProgress
+    from towline.domain.proof import Platform
+    from towline.domain.workload import Workload, WorkloadExecutable
+    from towline.engines.embedded.bundle import Host
+    from towline.engines.embedded.images import Images, LocalImage
+    from towline.engines.embedded.instances import Instance, Run
+    from towline.engines.embedded.runtime import RuntimeProgram
+    from towline.ports import Clock
+
+log = structlog.get_logger("towline.engine.embedded")
+
+T = TypeVar("T")
+
+_LOCKED_ELSEWHERE = "another towline process uses this engine's folder"
+
+
+class EmbeddedEngine:
+    """The Engine port on this machine.
+
+    ``root`` is where images and containers stay, ``run`` what a restart of the machine may take away.
+    """
+
+    name = "embedded"
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        run: Path,
+        images: Images,
+        platform: Platform,
+        host: Host,
+        clock: Clock,
+        search_path: str = "",
+    ) -> None:
+        self.platform = platform
+        self._root = root
+        self._run = run
+        self._images = images
+        self._host = host
+        self._clock = clock
+        self._search_path = search_path
+        self._facts = Facts()
+        self._sweeper = Sweeper(run=run)
+        self._containers = Containers(root / "containers")
+        self._instances = Instances(
+            self._containers,
+            run=run,
+            sweeper=self._sweeper,
+            publish=self._facts.publish,
+            clock=clock,
+            user_namespace=host.user_namespace,
+        )
+        self._ear = Ear(run, self._instances.heard)
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._lock: int | None = None
+
+    async def start(self) -> None:
+        """Find the runtime and take over the containers that run already.
+
+        Without a runtime the engine starts all the same: deployments then tell what is missing.
+        """
+        self._run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._containers.prepare()
+        self._lock = _lock(self._root)
+        with contextlib.suppress(EngineFailed):
+            await self._runtime()
+        self._ear.open()
+        await self._instances.adopt()
+
+    async def close(self) -> None:
+        """Let go; the containers go on running."""
+        self._ear.close()
+        await self._instances.close()
+        self._facts.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    async def apply(self, workload: Workload) -> None:
+        """Pull and start what is missing of a generation, see the port."""
+        async with self._turn(workload.deployment_guid):
+            program = await self._runtime()
+            missing = [place for place in _places(workload) if self._is_missing(place)]
+            by_name = {executable.name: executable for executable in workload.executables}
+            needed = [by_name[name] for name in dict.fromkeys(place.executable for place in missing)]
+            pulled = await _all(self._image(executable, missing) for executable in needed)
+            images = {executable.name: image for executable, image in zip(needed, pulled, strict=True)}
+            if workload.exclusive:
+                await self._remove(workload.deployment_guid, below=workload.generation)
+            for place in missing:
+                executable = by_name[place.executable]
+                run = await asyncio.to_thread(
+                    self._plan,
+                    place,
+                    workload=workload,
+                    executable=executable,
+                    image=images[executable.name],
+                )
+                await _to_the_end(self._instances.start(run, runtime=str(program.path)))
+
+    def observe(self) -> AsyncIterator[Fact]:
+        """Yield every fact from now on."""
+        return self._facts.listen()
+
+    async def remove(self, deployment_guid: str, *, below: int | None = None) -> None:
+        """End and delete a deployment's containers, then the images that nobody needs any more."""
+        async with self._turn(deployment_guid):
+            await self._remove(deployment_guid, below=below)
+        if below is None:
+            self._turns.pop(deployment_guid, None)
+        await self._images.collect({instance.container.image for instance in self._instances.all()})
+
+    def logs(
+        self,
+        deployment_guid: str,
+        executable: str,
+        *,
+        replica: int = 0,
+        follow: bool = False,
+        tail: int | None = None,
+    ) -> AsyncIterator[bytes]:
+        """Yield a container's log."""
+        found = self._newest(deployment_guid, executable, replica=replica)
+        if found is None:
+            return _nothing()
+        return logs.read(found.folder, follow=follow, tail=tail, is_alive=lambda: found.is_alive)
+
+    async def inventory(self) -> Sequence[Fact]:
+        """Return a fact for each container."""
+        return [instance.fact() for instance in self._instances.all()]
+
+    async def _runtime(self) -> RuntimeProgram:
+        found = await runtime.find(self._search_path)
+        if self._sweeper.runtime != str(found.path):
+            self._sweeper.runtime = str(found.path)
+            report = log.info if found.patched is runtime.Patched.YES else log.warning
+            report(
+                "runtime.found",
+                runtime=found.name,
+                version=found.version,
+                patched=found.patched.value,
+                advisories=runtime.ADVISORIES,
+            )
+        return found
+
+    def _turn(self, deployment_guid: str) -> asyncio.Lock:
+        return self._turns.setdefault(deployment_guid, asyncio.Lock())
+
+    def _is_missing(self, place: Place) -> bool:
+        instance = self._instances.get(place)
+        return instance is None or instance.needs_start
+
+    async def _image(self, executable: WorkloadExecutable, missing: Sequence[Place]) -> LocalImage:
+        """Return the executable's image, pulled if its policy says so."""
+        if executable.pull_policy is not PullPolicy.ALWAYS or executable.image.digest is not None:
+            local = await self._images.local(executable.image)
+            if local is not None:
+                return local
+        if executable.pull_policy is PullPolicy.NEVER:
+            raise PullRefused(_about(executable, FindingCode.IMAGE_NOT_PRESENT))
+        place = next(place for place in missing if place.executable == executable.name)
+        try:
+            return await self._images.pull(
+                executable.image,
+                executable.access,
+                progress=lambda layers: self._facts.publish(self._pulling(place, layers)),
+            )
+        except PullRefused as refused:
+            finding = refused.finding.about(image=str(executable.image), executable=executable.name)
+            raise PullRefused(finding) from refused
+
+    def _pulling(self, place: Place, layers: Sequence[LayerProgress]) -> Fact:
+        return Fact(
+            place.deployment_guid,
+            place.generation,
+            executable=place.executable,
+            replica=place.replica,
+            state=ReplicaState.PULLING,
+            at=self._clock(),
+            layers=tuple(layers),
+        )
+
+    def _plan(
+        self, place: Place, *, workload: Workload, executable: WorkloadExecutable, image: LocalImage
+    ) -> Run:
+        return plan.run(
+            place,
+            workload=workload,
+            executable=executable,
+            image=image,
+            host=self._host,
+            bundle_folder=self._containers.folder(place) / BUNDLE,
+        )
+
+    async def _remove(self, deployment_guid: str, *, below: int | None) -> None:
+        doomed = [
+            instance
+            for instance in self._instances.all()
+            if instance.container.place.deployment_guid == deployment_guid
+            and (below is None or instance.container.place.generation < below)
+        ]
+        await _to_the_end(_all(self._instances.remove(instance) for instance in doomed))
+
+    def _newest(self, deployment_guid: str, executable: str, *, replica: int) -> Instance | None:
+        found = [
+            instance
+            for instance in self._instances.all()
+            if (place := instance.container.place).deployment_guid == deployment_guid
+            and place.executable == executable
+            and place.replica == replica
+        ]
+        return max(found, key=lambda instance: instance.container.place.generation, default=None)
+
+
+def _places(workload: Workload) -> Sequence[Place]:
+    return [
+        Place(workload.deployment_guid, workload.generation, executable=executable.name, replica=replica)
+        for executable in workload.executables
+        for replica in range(workload.replicas)
+    ]
+
+
+def _about(executable: WorkloadExecutable, code: FindingCode) -> Finding:
+    return Finding(code, image=str(executable.image), executable=executable.name)
+
+
+def _lock(root: Path) -> int:
+    """Lock the engine's folder for this process."""
+    handle = os.open(root / "engine.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        finding = Finding(FindingCode.ENGINE_UNREACHABLE, detail=f"{_LOCKED_ELSEWHERE}: {root}")
+        raise EngineFailed(finding) from error
+    return handle
+
+
+async def _all(work: Iterable[Awaitable[T]]) -> list[T]:
+    """Do it side by side; at the first failure cancel the rest and raise that failure."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+
+
+async def _to_the_end(work: Awaitable[T]) -> T:
+    """Finish ``work`` even when cancelled meanwhile; the cancellation is obeyed afterwards."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    for chunk in tuple[bytes, ...]():
+        yield chunk

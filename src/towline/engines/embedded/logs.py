@@ -1,0 +1,164 @@
+"""Reading a container's log: its last lines, and what comes, across rotation.
+
+The parts are ``log`` (newest), ``log.1``, ``log.2`` and so on, see ``monitor/logfile.py``. A reader holds the
+part that it reads open, so that a rename does not disturb it, and goes on to the next newer one at its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from pathlib import Path
+    from typing import BinaryIO
+
+CHUNK = 1 << 16
+LOOK_AGAIN = 0.2
+SIGN_OF_LIFE = 10.0
+
+
+def last_lines(folder: Path, count: int) -> Sequence[bytes]:
+    """Return the last ``count`` lines of the newest part that has any."""
+    for part in reversed(_parts(folder)):
+        lines = _tail(part, count)
+        if lines:
+            return [line.rstrip(b"\n") for line in lines]
+    return ()
+
+
+async def read(
+    folder: Path, *, follow: bool, tail: int | None, is_alive: Callable[[], bool]
+) -> AsyncIterator[bytes]:
+    """Yield the log in chunks that end at line ends; follow it for as long as ``is_alive`` says."""
+    reader = _Reader(folder)
+    try:
+        if tail is not None:
+            reader.skip_to_last(tail)
+        idle = 0.0
+        while True:
+            alive = is_alive()  # asked before reading: what was written before the end is still read
+            chunk = reader.read()
+            if chunk:
+                idle = 0.0
+                yield chunk
+                continue
+            if not follow or not alive:
+                return
+            await asyncio.sleep(LOOK_AGAIN)
+            idle += LOOK_AGAIN
+            if idle >= SIGN_OF_LIFE:
+                idle = 0.0
+                yield b""
+    finally:
+        reader.close()
+
+
+class _Reader:
+    """A place in a log; begins at the oldest part."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file: BinaryIO | None = None
+        self._rest = b""
+        self._open_oldest()
+
+    def skip_to_last(self, count: int) -> None:
+        """Go to where the last ``count`` lines begin."""
+        wanted = count
+        for path in reversed(_parts(self._folder)):
+            found = _tail(path, wanted)
+            self._reopen(path)
+            if self._file is not None:
+                self._file.seek(-sum(map(len, found)), os.SEEK_END)
+            wanted -= len(found)
+            if wanted <= 0:
+                return
+
+    def read(self) -> bytes:
+        """Return whole lines that are there and were not read yet; nothing if there are none."""
+        while True:
+            data = self._file.read(CHUNK) if self._file is not None else b""
+            if not data:
+                if not self._go_on():
+                    return b""
+                continue
+            whole, end, self._rest = (self._rest + data).rpartition(b"\n")
+            if end:
+                return whole + end
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _go_on(self) -> bool:
+        """At the end of a part that is not the newest any more: open the next one."""
+        if self._file is None:
+            return self._open_oldest()
+        here = os.fstat(self._file.fileno()).st_ino
+        parts = _parts(self._folder)
+        numbers = [_inode(path) for path in parts]
+        if not parts or numbers[-1] == here:
+            return False
+        if self._file.read(1):  # written between the last read and the rename
+            self._file.seek(-1, os.SEEK_CUR)
+            return True
+        following = numbers.index(here) + 1 if here in numbers else 0
+        self._reopen(parts[following])
+        return True
+
+    def _open_oldest(self) -> bool:
+        parts = _parts(self._folder)
+        if parts:
+            self._reopen(parts[0])
+        return bool(parts)
+
+    def _reopen(self, path: Path) -> None:
+        self.close()
+        try:
+            self._file = path.open("rb")
+        except FileNotFoundError:  # rotated away just now
+            self._file = None
+
+
+def _parts(folder: Path) -> Sequence[Path]:
+    """Return the parts that exist, oldest first."""
+    rotated = [path for path in folder.glob("log.*") if path.suffix[1:].isdigit()]
+    newest = folder / "log"
+    ordered = sorted(rotated, key=lambda path: int(path.suffix[1:]), reverse=True)
+    return [*ordered, newest] if newest.exists() else ordered
+
+
+def _tail(path: Path, count: int) -> Sequence[bytes]:
+    """Return the last lines of a file, each with its end."""
+    if count <= 0:
+        return ()
+    try:
+        with path.open("rb") as file:
+            position = file.seek(0, os.SEEK_END)
+            data = b""
+            while position > 0 and data.count(b"\n") <= count:
+                step = min(CHUNK, position)
+                position -= step
+                file.seek(position)
+                data = file.read(step) + data
+    except FileNotFoundError:
+        return ()
+    return _split(data)[-count:]
+
+
+def _split(data: bytes) -> list[bytes]:
+    """Split at newlines only."""
+    lines = data.split(b"\n")
+    last = lines.pop()
+    return [*(line + b"\n" for line in lines), *([last] if last else [])]
+
+
+def _inode(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,88 @@
+"""A container's log on disk: both streams as they come, whole lines, rotated by size.
+
+The file holds the process's own bytes and nothing else. ``log`` is the newest part, ``log.1`` the one
+before, and so on; only the monitor writes, so that a rename is all that rotating takes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+LONGEST_LINE = 16 * 1024
+"""What has no line end by then is written as it is."""
+
+
+class LogFile:
+    """Appends to ``path``; begins a new part once ``limit`` bytes are reached, and keeps ``keep`` parts."""
+
+    def __init__(self, path: str, *, limit: int, keep: int) -> None:
+        self._path = path
+        self._limit = limit
+        self._keep = keep
+        self._fd = self._open()
+        self._size = os.fstat(self._fd).st_size
+
+    def write(self, data: bytes) -> None:
+        """Append ``data``, which should end at a line's end."""
+        if self._size and self._size + len(data) > self._limit:
+            self._rotate()
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._fd, view) :]
+        self._size += len(data)
+
+    def close(self) -> None:
+        """Close the file; nothing is buffered here."""
+        os.close(self._fd)
+
+    def _open(self) -> int:
+        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def _rotate(self) -> None:
+        for number in range(self._keep - 2, -1, -1):
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(part(self._path, number), part(self._path, number + 1))
+        os.close(self._fd)
+        self._fd = self._open()
+        self._size = 0
+
+
+class Lines:
+    """Joins two streams into one log without mixing their lines."""
+
+    def __init__(self, log: LogFile) -> None:
+        self._log = log
+        self._rest = {"stdout": b"", "stderr": b""}
+        self._last_error = b""
+
+    @property
+    def last_error(self) -> str:
+        """The last whole line of the error stream."""
+        return self._last_error.decode(errors="replace")
+
+    def feed(self, stream: str, data: bytes) -> None:
+        """Take what a stream delivered; whole lines are written at once."""
+        whole, end, rest = (self._rest[stream] + data).rpartition(b"\n")
+        if len(rest) > LONGEST_LINE:
+            whole, end, rest = whole + end + rest, b"\n", b""
+        self._rest[stream] = rest
+        if end:
+            self._write(stream, whole + end)
+
+    def finish(self) -> None:
+        """Write what is left of lines that were never ended."""
+        for stream, rest in self._rest.items():
+            if rest:
+                self._write(stream, rest + b"\n")
+            self._rest[stream] = b""
+
+    def _write(self, stream: str, lines: bytes) -> None:
+        if stream == "stderr":
+            self._last_error = lines[:-1].rpartition(b"\n")[2]
+        self._log.write(lines)
+
+
+def part(path: str, number: int) -> str:
+    """Return the path of a part of a log, 0 being the newest."""
+    return f"{path}.{number}" if number else path

@@ -1,0 +1,75 @@
+"""Working out how a container is to be run, from what the deployment wishes and what its image says."""
+
+from __future__ import annotations
+
+import re
+import signal
+from typing import TYPE_CHECKING
+
+from towline.engines.embedded import bundle, identity, layerview
+from towline.engines.embedded.containers import Container
+from towline.engines.embedded.instances import Run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from towline.domain.workload import Workload, WorkloadExecutable
+    from towline.engines.embedded.containers import Place
+    from towline.engines.embedded.images import LocalImage
+
+_STOP_SIGNAL = re.compile(r"(?:SIG)?([A-Z0-9]+?)(?:([+-])(\d{1,2}))?")
+_NOT_IN_A_HOSTNAME = re.compile(r"[^a-z0-9-]+")
+
+
+def run(
+    place: Place,
+    *,
+    workload: Workload,
+    executable: WorkloadExecutable,
+    image: LocalImage,
+    host: bundle.Host,
+    bundle_folder: Path,
+) -> Run:
+    """Return how the container at ``place`` is to be run; reads the image's user database.
+
+    Raises EngineFailed when the image's user does not exist, or when there is no command.
+    """
+    who = identity.identify(
+        image.config.user,
+        passwd=layerview.read_text(image.layers, "etc/passwd"),
+        group=layerview.read_text(image.layers, "etc/group"),
+        uid=executable.uid,
+        gid=executable.gid,
+    )
+    names = bundle.Names(
+        place.container,
+        hostname=_hostname(workload.deployment_name, place.replica),
+        bundle=str(bundle_folder),
+    )
+    return Run(
+        Container(place, image=image.digest, stop_seconds=workload.stop_seconds),
+        hostname=names.hostname,
+        command=next(iter(bundle.command_line(executable, image.config)), ""),
+        layers=image.layers,
+        configuration=bundle.configuration(executable, image.config, identity=who, names=names, host=host),
+        restart=workload.restart,
+        stop_signal=stop_signal(image.config.stop_signal),
+    )
+
+
+def stop_signal(text: str) -> int:
+    """Return the number of a STOPSIGNAL such as ``SIGINT``, ``2``, ``RTMIN+3``; SIGTERM if it is none."""
+    if text.isascii() and text.isdigit():
+        return int(text) if 0 < int(text) < signal.NSIG else signal.SIGTERM
+    found = _STOP_SIGNAL.fullmatch(text.upper())
+    named = signal.Signals.__members__.get(f"SIG{found[1]}") if found else None
+    if found is None or named is None:
+        return signal.SIGTERM
+    offset = int(found[3] or 0) * (-1 if found[2] == "-" else 1)
+    return named + offset if 0 < named + offset < signal.NSIG else signal.SIGTERM
+
+
+def _hostname(deployment_name: str, replica: int) -> str:
+    """Return a legal host name, at most 63 characters long."""
+    name = _NOT_IN_A_HOSTNAME.sub("-", deployment_name.lower()).strip("-")[:56].rstrip("-")
+    return f"{name or 'container'}-{replica}"
