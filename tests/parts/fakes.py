@@ -1,0 +1,422 @@
+"""Second implementations of ports, for tests without I/O: each keeps the port's promises in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import string
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from towline.domain.causes import FindingCode
+from towline.domain.credential import Password
+from towline.domain.findings import Finding
+from towline.domain.image import ImageReference
+from towline.domain.proof import Answer, Platform, PulledImage, Verdict
+from towline.domain.registry import RegistryAddress
+from towline.domain.workload import Fact, PullAccess, ReplicaState, Workload, WorkloadExecutable
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+LINUX = Platform("linux", "amd64")
+
+
+class ManualClock:
+    """A clock that moves only when it is told to."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **amount: float) -> None:
+        """Move on: ``advance(seconds=5)``."""
+        self.now += timedelta(**amount)
+
+
+class CountedGuids:
+    """Identifiers in the right shape that count up: the same in every run."""
+
+    def __init__(self) -> None:
+        self._made = 0
+
+    def __call__(self, prefix: str) -> str:
+        self._made += 1
+        number, letters = self._made, ""
+        for _ in range(24):
+            number, digit = divmod(number, 26)
+            letters = string.ascii_lowercase[digit] + letters
+        return f"{prefix}-{letters}"
+
+
+class CountedTokens:
+    """Bodies of bearer tokens, 43 characters each, the same in every run."""
+
+    def __init__(self) -> None:
+        self._made = 0
+
+    def __call__(self) -> str:
+        self._made += 1
+        return hashlib.sha256(str(self._made).encode()).hexdigest()[:43]
+
+
+class QuickHasher:
+    """The port PasswordHasher without the slowness; counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def hash(self, password: Password) -> str:
+        return "quick$" + hashlib.sha256(password.reveal().encode()).hexdigest()
+
+    async def matches(self, password: Password, password_hash: str) -> bool:
+        self.asked += 1
+        return await self.hash(password) == password_hash
+
+
+@dataclass
+class FakeRegistry:
+    """What one registry knows: who may log in, and which images it has, by ``repository:tag``.
+
+    Without ``users`` it asks nobody for anything. ``public`` repositories need no login, ``denied`` are
+    not for those who have one.
+    """
+
+    users: dict[str, Password] = field(default_factory=dict)
+    images: dict[str, PulledImage] = field(default_factory=dict)
+    public: set[str] = field(default_factory=set)
+    denied: set[str] = field(default_factory=set)
+
+    def has(self, name: str, *, content: str = "") -> PulledImage:
+        """Put an image there, or another one in its place."""
+        digest = hashlib.sha256((content or name).encode()).hexdigest()
+        image = PulledImage(
+            f"sha256:{digest}", "application/vnd.oci.image.manifest.v1+json", size=4096, platform=LINUX
+        )
+        self.images[name] = image
+        return image
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question that a registry was asked: ``image`` is empty for a login."""
+
+    registry: str
+    image: str
+    username: str | None
+    plain_http: bool
+
+
+class ScriptedProver:
+    """The port RegistryProver over registries in memory.
+
+    ``says`` puts an answer before all others, once; ``meanwhile`` is awaited while a question is
+    under way, so that something can happen in between.
+    """
+
+    def __init__(self) -> None:
+        self.registries: dict[str, FakeRegistry] = {}
+        self.asked: list[Asked] = []
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
+        self.at_once = 0
+        self.most_at_once = 0
+        self._scripted: deque[Answer] = deque()
+
+    def registry(self, netloc: str, **users: str) -> FakeRegistry:
+        """Set up a registry with these users and passwords."""
+        made = FakeRegistry({name: Password(text) for name, text in users.items()})
+        self.registries[netloc] = made
+        return made
+
+    def says(self, *answers: Answer) -> None:
+        """Answer the next questions so."""
+        self._scripted.extend(answers)
+
+    async def login(self, address: RegistryAddress, access: PullAccess) -> Answer:
+        await self._hear(address.netloc, "", access)
+        return self._next() or self._login(address.netloc, access)
+
+    async def image(self, image: ImageReference, access: PullAccess, *, platform: Platform) -> Answer:
+        await self._hear(image.registry, str(image), access)
+        return self._next() or self._image(image, access, platform)
+
+    async def _hear(self, registry: str, image: str, access: PullAccess) -> None:
+        username = access.credential.username if access.credential else None
+        self.asked.append(Asked(registry, image, username, plain_http=access.plain_http))
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            if self.meanwhile is not None:
+                await self.meanwhile()
+            else:
+                await asyncio.sleep(0)
+        finally:
+            self.at_once -= 1
+
+    def _next(self) -> Answer | None:
+        return self._scripted.popleft() if self._scripted else None
+
+    def _login(self, netloc: str, access: PullAccess) -> Answer:
+        registry = self.registries.get(netloc)
+        if registry is None:
+            return refused(FindingCode.REGISTRY_DNS, Verdict.UNKNOWN)
+        if not registry.users:
+            return Answer(Verdict.UNPROVED)
+        if access.credential is None:
+            return refused(FindingCode.SECRET_NEEDED, Verdict.UNKNOWN)
+        if registry.users.get(access.credential.username) != access.credential.password:
+            return refused(FindingCode.WRONG_CREDENTIALS, Verdict.FAILING)
+        return Answer(Verdict.VERIFIED)
+
+    def _image(self, image: ImageReference, access: PullAccess, platform: Platform) -> Answer:
+        registry = self.registries.get(image.registry, FakeRegistry())
+        is_public = image.repository in registry.public or not registry.users
+        answer = self._login(image.registry, access)
+        if answer.finding is not None and not (is_public and access.credential is None):
+            return answer
+        if image.repository in registry.denied:
+            return refused(FindingCode.NO_PULL_PERMISSION, answer.verdict)
+        found = registry.images.get(f"{image.repository}:{image.tag}")
+        if found is None:
+            return refused(FindingCode.TAG_NOT_FOUND, answer.verdict)
+        if found.platform != platform:
+            return refused(FindingCode.PLATFORM_NOT_AVAILABLE, answer.verdict)
+        return Answer(answer.verdict, image=found, anonymous=is_public)
+
+
+def refused(code: FindingCode, verdict: Verdict, detail: str = "") -> Answer:
+    """Return the answer no, for this cause."""
+    return Answer(verdict, Finding(code, detail))
+
+
+@dataclass
+class _Container:
+    run: WorkloadExecutable
+    fact: Fact
+    log: list[bytes] = field(default_factory=list)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def is_up(self) -> bool:
+        return self.fact.state in (ReplicaState.STARTING, ReplicaState.RUNNING)
+
+
+_Key = tuple[str, int, str, int]
+"""Deployment, generation, executable, replica."""
+
+
+class FakeEngine:
+    """The port Engine in memory: containers are entries that run until a test ends them.
+
+    ``fails`` makes the next calls of ``apply`` raise; ``hold`` keeps ``apply`` from ending until it is
+    set again with ``release``. ``applied`` are all workloads asked for, ``started`` counts starts.
+    """
+
+    def __init__(
+        self, *, clock: Callable[[], datetime], name: str = "fake", platform: Platform = LINUX
+    ) -> None:
+        self._clock = clock
+        self._name = name
+        self._platform = platform
+        self._containers: dict[_Key, _Container] = {}
+        self._observers: set[asyncio.Queue[Fact]] = set()
+        self._failures: deque[Exception] = deque()
+        self._open = asyncio.Event()
+        self._open.set()
+        self.applied: list[Workload] = []
+        self.removed: list[tuple[str, int | None]] = []
+        self.started: Counter[_Key] = Counter()
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def platform(self) -> Platform:
+        return self._platform
+
+    async def apply(self, workload: Workload) -> None:
+        self.applied.append(workload)
+        for _, run, replica in _places(workload):
+            self._report(_fact(workload, run, replica, state=ReplicaState.PULLING, at=self._clock()), run)
+        await self._open.wait()
+        if self._failures:
+            self._drop_pulls(workload)
+            raise self._failures.popleft()
+        if workload.exclusive:
+            self._drop(lambda key: key[0] == workload.deployment_guid and key[1] != workload.generation)
+        for key, run, replica in _places(workload):
+            container = self._containers.get(key)
+            if container is None or not container.is_up:
+                self._start(workload, run, replica)
+
+    def observe(self) -> AsyncIterator[Fact]:
+        """Yield facts from this call on, not only from the first one asked for."""
+        queue: asyncio.Queue[Fact] = asyncio.Queue()
+        self._observers.add(queue)
+        return self._drain(queue)
+
+    async def remove(self, deployment_guid: str, *, below: int | None = None) -> None:
+        self.removed.append((deployment_guid, below))
+        self._drop(lambda key: key[0] == deployment_guid and (below is None or key[1] < below))
+
+    async def logs(
+        self,
+        deployment_guid: str,
+        executable: str,
+        *,
+        replica: int = 0,
+        follow: bool = False,
+        tail: int | None = None,
+    ) -> AsyncIterator[bytes]:
+        container = self._newest(deployment_guid, executable, replica)
+        if container is None:
+            return
+        told = 0 if tail is None else max(0, len(container.log) - tail)
+        while True:
+            while told < len(container.log):
+                yield container.log[told]
+                told += 1
+            if not follow or not container.is_up:
+                return
+            container.changed.clear()
+            await container.changed.wait()
+
+    async def inventory(self) -> Sequence[Fact]:
+        return tuple(
+            container.fact
+            for container in self._containers.values()
+            if container.fact.state is not ReplicaState.PULLING
+        )
+
+    # --- what a test does to the world -----------------------------------------------------------
+
+    def fails(self, *failures: Exception) -> None:
+        """Let the next calls of ``apply`` raise these."""
+        self._failures.extend(failures)
+
+    def hold(self) -> None:
+        """Let ``apply`` wait after the pull until ``release``."""
+        self._open.clear()
+
+    def release(self) -> None:
+        """Let waiting and future calls of ``apply`` go on."""
+        self._open.set()
+
+    def says(self, deployment_guid: str, executable: str, line: bytes, *, replica: int = 0) -> None:
+        """Let a running container write a line to its log."""
+        container = self._running(deployment_guid, executable, replica)
+        container.log.append(line)
+        container.changed.set()
+
+    def ends(
+        self,
+        deployment_guid: str,
+        executable: str,
+        *,
+        exit_code: int,
+        replica: int = 0,
+        state: ReplicaState = ReplicaState.BACKING_OFF,
+        finding: Finding | None = None,
+    ) -> None:
+        """Let a running container's process end."""
+        container = self._running(deployment_guid, executable, replica)
+        ended = replace(
+            container.fact,
+            state=state,
+            at=self._clock(),
+            started_at=None,
+            exit_code=exit_code,
+            finding=finding or Finding(FindingCode.EXITED, f"exit code {exit_code}"),
+        )
+        self._report(ended, container.run)
+
+    def restarts(self, deployment_guid: str, executable: str, *, replica: int = 0) -> None:
+        """Let a container that ended run again."""
+        container = self._running(deployment_guid, executable, replica)
+        again = replace(
+            container.fact,
+            state=ReplicaState.RUNNING,
+            at=self._clock(),
+            started_at=self._clock(),
+            exit_code=None,
+            finding=None,
+            restart_count=container.fact.restart_count + 1,
+        )
+        self._report(again, container.run)
+
+    def running(self, deployment_guid: str) -> Mapping[_Key, WorkloadExecutable]:
+        """Return what runs now for a deployment."""
+        return {
+            key: container.run
+            for key, container in self._containers.items()
+            if key[0] == deployment_guid and container.fact.state is ReplicaState.RUNNING
+        }
+
+    def push(self, fact: Fact) -> None:
+        """Tell the observers something, whatever the engine holds."""
+        for queue in self._observers:
+            queue.put_nowait(fact)
+
+    # --- parts -----------------------------------------------------------------------------------
+
+    def _start(self, workload: Workload, run: WorkloadExecutable, replica: int) -> None:
+        now = self._clock()
+        fact = _fact(workload, run, replica, state=ReplicaState.RUNNING, at=now)
+        self.started[workload.deployment_guid, workload.generation, run.name, replica] += 1
+        self._report(replace(fact, started_at=now), run)
+
+    def _report(self, fact: Fact, run: WorkloadExecutable) -> None:
+        key = (fact.deployment_guid, fact.generation, fact.executable, fact.replica)
+        container = self._containers.get(key)
+        if container is None:
+            self._containers[key] = _Container(run, fact)
+        elif fact.state is ReplicaState.PULLING and container.is_up:
+            return
+        else:
+            container.fact = fact
+            container.changed.set()
+        self.push(fact)
+
+    def _drop(self, is_meant: Callable[[_Key], bool]) -> None:
+        for key in [key for key in self._containers if is_meant(key)]:
+            gone = self._containers.pop(key)
+            gone.fact = replace(gone.fact, state=ReplicaState.EXITED)
+            gone.changed.set()
+
+    def _drop_pulls(self, workload: Workload) -> None:
+        keys = {key for key, _, _ in _places(workload)}
+        self._drop(lambda key: key in keys and self._containers[key].fact.state is ReplicaState.PULLING)
+
+    async def _drain(self, queue: asyncio.Queue[Fact]) -> AsyncIterator[Fact]:
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._observers.discard(queue)
+
+    def _newest(self, guid: str, executable: str, replica: int) -> _Container | None:
+        mine = [key for key in self._containers if (key[0], key[2], key[3]) == (guid, executable, replica)]
+        return self._containers[max(mine, key=lambda key: key[1])] if mine else None
+
+    def _running(self, guid: str, executable: str, replica: int) -> _Container:
+        container = self._newest(guid, executable, replica)
+        if container is None:
+            raise LookupError(f"the engine holds no container {executable!r} of {guid}")
+        return container
+
+
+def _places(workload: Workload) -> Sequence[tuple[_Key, WorkloadExecutable, int]]:
+    return tuple(
+        ((workload.deployment_guid, workload.generation, run.name, replica), run, replica)
+        for run in workload.executables
+        for replica in range(workload.replicas)
+    )
+
+
+def _fact(
+    workload: Workload, run: WorkloadExecutable, replica: int, *, state: ReplicaState, at: datetime
+) -> Fact:
+    return Fact(workload.deployment_guid, workload.generation, run.name, replica, state=state, at=at)

@@ -1,0 +1,268 @@
+"""The services on real store, vault and keychain, with everything that does I/O in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from towline.store.keyring import Keyring
+from towline.store.sqlite import SqliteStore
+from towline.store.vault import SealingVault
+
+from parts.fakes import (
+    LINUX,
+    CountedGuids,
+    CountedTokens,
+    FakeEngine,
+    ManualClock,
+    QuickHasher,
+    ScriptedProver,
+)
+from towline.domain.account import Access, Organization, Permission, Principal, Project, TokenLevel
+from towline.domain.credential import Password
+from towline.domain.deployment import Dependency, DeploymentDraft
+from towline.domain.listing import Page
+from towline.domain.package import EnvVar, Executable, PackageDraft, PackageSpec, Runtime
+from towline.domain.secret import DockerDraft, DockerSecret, OpaqueDraft, Secret
+from towline.keychain.stored import StoredKeychain
+from towline.ports import Claim, Store, Vault
+from towline.services.accounts import Accounts
+from towline.services.audit import Audit
+from towline.services.bell import LocalBell
+from towline.services.deployments import Deployments
+from towline.services.packages import Packages
+from towline.services.projects import Projects
+from towline.services.proofs import Proofs
+from towline.services.registries import Registries
+from towline.services.secrets import Secrets
+from towline.services.standings import Standings
+
+REGISTRY = "registry.example.com"
+IMAGE = f"{REGISTRY}/team/app:1.0"
+JANE = "jane@example.com"
+JANES_PASSWORD = "open sesame 1"
+
+
+def present(secret: Secret, project: Project, organization: Organization) -> bytes:
+    """Return a document that shows what the tests look for; the wire's own is tested there."""
+    metadata = secret.metadata
+    document: dict[str, object] = {
+        "name": metadata.name,
+        "guid": metadata.guid,
+        "version": metadata.version,
+        "project": project.name,
+        "organization": organization.name,
+    }
+    if isinstance(secret, DockerSecret):
+        finding = secret.standing.finding
+        document |= {
+            "registry": secret.registry.key,
+            "username": secret.username,
+            "verdict": secret.standing.verdict.value,
+            "stale": secret.standing.stale,
+            "finding": finding.code.value if finding else "",
+        }
+    return json.dumps(document).encode()
+
+
+def present_public(secret: Secret, project: Project, organization: Organization) -> bytes:
+    """Return a document that says no more than the name."""
+    return json.dumps({"name": secret.metadata.name}).encode()
+
+
+@dataclass
+class World:
+    """All services of one process, and one signed-in project admin: ``access``."""
+
+    store: Store
+    vault: Vault
+    clock: ManualClock
+    hasher: QuickHasher
+    bell: LocalBell
+    prover: ScriptedProver
+    engine: FakeEngine
+    keychain: StoredKeychain
+    proofs: Proofs
+    secrets: Secrets
+    packages: Packages
+    deployments: Deployments
+    registries: Registries
+    accounts: Accounts
+    projects: Projects
+    audit: Audit
+    access: Access
+
+    async def rows(self) -> list[tuple[str, str, str, Mapping[str, str]]]:
+        """Return the audit trail as actor, action, outcome, detail."""
+        listing = await self.store.read(lambda tx: tx.audit.page(Page(limit=500)))
+        return [(row.actor, row.action, row.outcome, dict(row.detail)) for row in listing.items]
+
+    async def actions(self) -> list[str]:
+        """Return the actions of the audit trail in order."""
+        return [action for _, action, _, _ in await self.rows()]
+
+    async def claimed(self) -> list[Claim]:
+        """Take all deployments that are due now, and put them to rest: what remains due was woken since."""
+        now = self.clock()
+        until = now + timedelta(seconds=30)
+        claims = await self.store.write(
+            lambda tx: tx.deployments.claim("test", now=now, until=until, most=100)
+        )
+        for claim in claims:
+            await self._settle(claim)
+        return list(claims)
+
+    async def due(self) -> set[str]:
+        """Return the names of the deployments that are due now, and put them to rest."""
+        return {claim.deployment.name for claim in await self.claimed()}
+
+    async def _settle(self, claim: Claim) -> None:
+        until = self.clock() + timedelta(seconds=30)
+        status = claim.deployment.status
+        await self.store.write(
+            lambda tx: tx.deployments.settle(claim, status, due=None, release=True, until=until)
+        )
+
+    async def member(self, email: str, *, role: str) -> Access:
+        """Return the access of a further user with this role in the project."""
+        project = self.access.project
+        await self.accounts.create_user(email=email, password=Password(JANES_PASSWORD))
+        token = await self.accounts.login(
+            email, Password(JANES_PASSWORD), level=TokenLevel.LOW, peer="127.0.0.1"
+        )
+        principal = await self.accounts.authenticate(token)
+        await self.store.write(lambda tx: tx.tenants.set_member(project.guid, principal.user.guid, (role,)))
+        self.accounts.forget_access()
+        return await self.accounts.access(principal, project.guid, permission=Permission.VIEW)
+
+    async def deployed(
+        self,
+        name: str,
+        *,
+        image: str = IMAGE,
+        secret: str | None = None,
+        environment: tuple[EnvVar, ...] = (),
+        dependencies: tuple[Dependency, ...] = (),
+    ) -> str:
+        """Return the guid of a new deployment of a new package with one executable, ``app``."""
+        package = package_draft(f"{name}-package", image=image, secret=secret, environment=environment)
+        await self.packages.create(self.access, package)
+        draft = deployment_draft(name, package=package.name, dependencies=dependencies)
+        return (await self.deployments.create(self.access, draft)).guid
+
+
+def docker_draft(
+    name: str = "pull", *, registry: str = REGISTRY, username: str = "robot", password: str = "hunter2"
+) -> DockerDraft:
+    """Return a docker pull secret as somebody asks for it."""
+    return DockerDraft.checked(
+        name, registry=registry, username=username, password=password, email=JANE, labels={}
+    )
+
+
+def opaque_draft(name: str = "keys", **data: str) -> OpaqueDraft:
+    """Return an opaque secret as somebody asks for it."""
+    return OpaqueDraft.checked(name, data=data or {"API_KEY": "abc123"}, labels={})
+
+
+def package_draft(
+    name: str = "talker",
+    *,
+    version: str = "v1",
+    image: str = IMAGE,
+    secret: str | None = None,
+    environment: tuple[EnvVar, ...] = (),
+    runtime: Runtime = Runtime.CLOUD,
+) -> PackageDraft:
+    """Return a package with one executable, ``app``."""
+    run = Executable("app", image, pull_secret=secret)
+    spec = PackageSpec(runtime, (run,), environment=environment)
+    return PackageDraft(name, version, spec, document=b"{}")
+
+
+def deployment_draft(
+    name: str = "talker-1",
+    *,
+    package: str = "talker",
+    version: str = "v1",
+    dependencies: tuple[Dependency, ...] = (),
+    labels: Mapping[str, str] | None = None,
+) -> DeploymentDraft:
+    """Return a deployment as somebody asks for it."""
+    return DeploymentDraft(
+        name, package, version, document=b"{}", labels=labels or {}, dependencies=dependencies
+    )
+
+
+@asynccontextmanager
+async def small_world() -> AsyncIterator[World]:
+    """Yield the services with Jane signed in as organization and project admin."""
+    store = await SqliteStore.memory()
+    try:
+        yield await _world(store)
+    finally:
+        await store.close()
+
+
+async def _world(store: Store) -> World:
+    clock, new_guid, bell = ManualClock(), CountedGuids(), LocalBell()
+    vault = SealingVault(Keyring.fresh())
+    prover, engine, hasher = ScriptedProver(), FakeEngine(clock=clock), QuickHasher()
+    keychain = StoredKeychain(store=store, vault=vault, clock=clock)
+    standings = Standings(store=store, present=present, bell=bell, clock=clock, new_guid=new_guid)
+    proofs = Proofs(
+        store=store,
+        keychain=keychain,
+        prover=prover,
+        engine_platform=LINUX,
+        standings=standings,
+        clock=clock,
+        login_wait=0.05,
+    )
+    accounts = Accounts(store=store, hasher=hasher, clock=clock, new_guid=new_guid, new_token=CountedTokens())
+    return World(
+        store=store,
+        vault=vault,
+        clock=clock,
+        hasher=hasher,
+        bell=bell,
+        prover=prover,
+        engine=engine,
+        keychain=keychain,
+        proofs=proofs,
+        secrets=Secrets(
+            store=store,
+            vault=vault,
+            proofs=proofs,
+            present=present,
+            present_public=present_public,
+            bell=bell,
+            clock=clock,
+            new_guid=new_guid,
+        ),
+        packages=Packages(store=store, clock=clock, new_guid=new_guid),
+        deployments=Deployments(store=store, engine=engine, bell=bell, clock=clock, new_guid=new_guid),
+        registries=Registries(store=store, bell=bell, clock=clock),
+        accounts=accounts,
+        projects=Projects(store=store, clock=clock, new_guid=new_guid, on_change=accounts.forget_access),
+        audit=Audit(store=store),
+        access=await _jane(accounts),
+    )
+
+
+async def _jane(accounts: Accounts) -> Access:
+    profile = await accounts.create_user(
+        email=JANE,
+        password=Password(JANES_PASSWORD),
+        first_name="Jane",
+        last_name="Doe",
+        organization="acme",
+        project="demo",
+    )
+    token = await accounts.login(JANE, Password(JANES_PASSWORD), level=TokenLevel.MEDIUM, peer="127.0.0.1")
+    principal: Principal = await accounts.authenticate(token)
+    project, _, _ = profile.projects[0]
+    return await accounts.access(principal, project.guid, permission=Permission.VIEW)
