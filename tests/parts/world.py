@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from towline.store.keyring import Keyring
-from towline.store.sqlite import SqliteStore
 from towline.store.vault import SealingVault
 
 from parts.fakes import (
@@ -39,6 +38,7 @@ from towline.services.proofs import Proofs
 from towline.services.registries import Registries
 from towline.services.secrets import Secrets
 from towline.services.standings import Standings
+from towline.store.sqlite import SqliteStore
 
 REGISTRY = "registry.example.com"
 IMAGE = f"{REGISTRY}/team/app:1.0"
@@ -126,6 +126,15 @@ class World:
             lambda tx: tx.deployments.settle(claim, status, due=None, release=True, until=until)
         )
 
+    async def misplace(self, name: str) -> None:
+        """Make a secret one that does not open: the sealed bytes of one version in the row of the next."""
+        record = await self.store.read(lambda tx: tx.secrets.get(self.access.project.guid, name))
+        if record is None:
+            raise LookupError(f"there is no secret {name!r}")
+        metadata = record.secret.metadata.replaced(labels={}, at=self.clock())
+        moved = replace(record, secret=replace(record.secret, metadata=metadata))
+        await self.store.write(lambda tx: tx.secrets.save(moved))
+
     async def member(self, email: str, *, role: str) -> Access:
         """Return the access of a further user with this role in the project."""
         project = self.access.project
@@ -200,7 +209,7 @@ def deployment_draft(
 @asynccontextmanager
 async def small_world() -> AsyncIterator[World]:
     """Yield the services with Jane signed in as organization and project admin."""
-    store = await SqliteStore.memory()
+    store = SqliteStore.memory()
     try:
         yield await _world(store)
     finally:

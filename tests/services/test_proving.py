@@ -143,6 +143,14 @@ async def test_a_wish_younger_than_the_refusal_is_one_more_try(stored: World) ->
     assert len(stored.prover.asked) == asked + 1
 
 
+async def test_a_refusal_that_a_later_trouble_overlays_is_settled_by_asking(stored: World) -> None:
+    stored.prover.registries[REGISTRY].users["robot"] = Password("rotated")
+    await _finding(stored)
+    stored.prover.says(refused(FindingCode.RATE_LIMITED, Verdict.UNKNOWN))
+    assert (await _finding(stored, anew=True)).code is FindingCode.RATE_LIMITED
+    assert (await _finding(stored)).code is FindingCode.WRONG_CREDENTIALS
+
+
 async def test_a_replaced_password_is_used_although_the_last_one_was_refused(stored: World) -> None:
     stored.prover.registries[REGISTRY].users["robot"] = Password("rotated")
     await _finding(stored)
@@ -223,11 +231,14 @@ async def test_a_declared_plain_http_is_passed_on(world: World) -> None:
     assert all(asked.plain_http for asked in world.prover.asked)
 
 
+async def test_plain_http_may_be_declared_in_the_settings_too(stored: World) -> None:
+    assert not (await _image(stored)).access.plain_http
+    await stored.registries.put(stored.access, RegistrySettings(REGISTRY, plain_http=True))
+    assert (await _image(stored)).access.plain_http
+
+
 async def test_a_sealed_value_that_does_not_open_is_a_finding_with_its_fix(stored: World) -> None:
-    record = await stored.store.read(lambda tx: tx.secrets.get(stored.access.project.guid, "pull"))
-    assert record is not None
-    broken = type(record)(record.secret, record.sealed[:-1] + b"\x00", document=record.document)
-    await stored.store.write(lambda tx: tx.secrets.save(broken))
+    await stored.misplace("pull")
     finding = await _finding(stored)
     assert finding.code is FindingCode.CREDENTIAL_INCOMPLETE
     assert "keyring" in finding.fix

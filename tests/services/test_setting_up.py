@@ -3,13 +3,13 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from towline.store.sqlite import SqliteStore
 
 from parts.fakes import CountedGuids, CountedTokens, ManualClock, QuickHasher
 from towline.domain.account import OrganizationRole
 from towline.domain.credential import Password
 from towline.domain.errors import InvalidInput, NotSignedIn
 from towline.services.accounts import Accounts
+from towline.store.sqlite import SqliteStore
 
 
 @pytest.fixture
@@ -19,14 +19,16 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 async def accounts(clock: ManualClock) -> AsyncIterator[Accounts]:
-    store = await SqliteStore.memory()
+    store = SqliteStore.memory()
     yield Accounts(
         store=store, hasher=QuickHasher(), clock=clock, new_guid=CountedGuids(), new_token=CountedTokens()
     )
     await store.close()
 
 
-async def _complete(accounts: Accounts, token: str, *, password: str = "long enough") -> str:
+async def _complete(
+    accounts: Accounts, token: str, *, password: str = "long enough", project: str = "demo"
+) -> str:
     return await accounts.complete_setup(
         token,
         email="first@example.com",
@@ -34,7 +36,7 @@ async def _complete(accounts: Accounts, token: str, *, password: str = "long eno
         first_name="Fi",
         last_name="Rst",
         organization="acme",
-        project="demo",
+        project=project,
     )
 
 
@@ -85,3 +87,9 @@ async def test_a_password_too_short_does_not_burn_the_link(accounts: Accounts) -
     with pytest.raises(InvalidInput, match="at least 8 characters"):
         await _complete(accounts, token, password="short")
     assert await _complete(accounts, token)
+
+
+async def test_the_first_user_needs_a_project(accounts: Accounts) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        await _complete(accounts, await _token(accounts), project="")
+    assert caught.value.field == "project"

@@ -205,7 +205,7 @@ class Accounts:
             last_name=last_name,
             organization=organization,
             project=project,
-        )
+        ).with_place()
         at = self._clock()
         await self._store.read(lambda tx: _check_setup(tx, token, now=at))
         password_hash = await self._hash(password)

@@ -53,6 +53,13 @@ class Enrolment:
             project=project and project_name(project, field="project"),
         )
 
+    def with_place(self) -> Enrolment:
+        """Return the enrolment of a first user, who needs an organization and a project to do anything."""
+        for field, text in (("organization", self.organization), ("project", self.project)):
+            if not text:
+                raise InvalidInput(field, problem="is empty", rule="the first user needs one")
+        return self
+
 
 def person_name(text: str, *, field: str) -> str:
     """Return a name of a person or organization if it may be shown anywhere."""
