@@ -11,10 +11,10 @@ import structlog
 
 from towline.domain.account import (
     Access,
-    OrganizationRole,
     Permission,
     Principal,
     TokenLevel,
+    permission_of,
 )
 from towline.domain.credential import require_length
 from towline.domain.errors import NotSignedIn
@@ -241,11 +241,7 @@ class Accounts:
 
         def change(tx: Transaction) -> tuple[Organization, Sequence[Member]]:
             organization, roles = own_organization(tx, principal, guid)
-            is_admin = OrganizationRole.ADMIN in roles
-            require(
-                Permission.MANAGE_ORGANIZATION if is_admin else Permission.VIEW,
-                Permission.MANAGE_ORGANIZATION,
-            )
+            require(permission_of((), roles) or Permission.SIGNED_IN, Permission.MANAGE_ORGANIZATION)
             now = enrolment.replace_members(tx, organization, members)
             listed = " ".join(f"{member.user.email}={','.join(member.role_names)}" for member in now)
             tx.audit.append(
