@@ -10,6 +10,9 @@ from towline.wire.problems import required
 
 MOST_VARIABLES = 1000
 
+Plain = str | int | float | bool
+"""What YAML makes of a plain value."""
+
 
 class SecretKeyRefIn(msgspec.Struct, omit_defaults=True):
     """One key of an opaque secret; a ``value`` beside it is dropped and never answered."""
@@ -43,7 +46,7 @@ class PackageVariable(Variable, omit_defaults=True):
 class DeploymentVariable(Variable, omit_defaults=True):
     """A variable of a deployment. Numbers and truth values become text, as the clients make them."""
 
-    value: str | int | float | bool | None = None
+    value: Plain | None = None
 
 
 def of_package(variables: list[PackageVariable] | None, *, field: str) -> tuple[EnvVar, ...]:
@@ -115,7 +118,7 @@ def _reference(source: ValueFrom | None, *, place: str) -> SecretKeyRef | None:
     return SecretKeyRef(ref.name, ref.key)
 
 
-def _as_text(value: str | int | float | bool | None) -> str | None:  # noqa: PYI041  (truth values are told apart)
+def _as_text(value: Plain | None) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     return None if value is None else str(value)

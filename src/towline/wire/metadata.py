@@ -84,7 +84,10 @@ def name_in(metadata: MetadataIn | None) -> str:
 
 
 def referred(depends: Depends | None, kind: str, *, field: str) -> str | None:
-    """Return what ``depends`` names; None for an absent or empty one; raise InvalidInput otherwise."""
+    """Return what ``depends`` names; None for an absent or empty one; raise InvalidInput otherwise.
+
+    The reference is left in the one spelling that answers use.
+    """
     if depends is None or (depends.kind is None and not depends.target):
         return None
     if depends.kind is not None and depends.kind not in (kind, kind.lower()):
@@ -93,6 +96,7 @@ def referred(depends: Depends | None, kind: str, *, field: str) -> str | None:
         raise InvalidInput(f"{field}.nameOrGUID", problem="is empty", rule=f"name the {kind.lower()}")
     if len(depends.target) > 253 or not depends.target.isprintable():
         raise InvalidInput(f"{field}.nameOrGUID", problem="is not a name", rule="give a name or guid")
+    depends.name_or_guid, depends.name_or_guid_too = depends.target, None
     return depends.target
 
 

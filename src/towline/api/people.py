@@ -1,0 +1,121 @@
+"""Users and organizations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from towline.api.operations import Operation, Place, Reply
+from towline.api.parameters import ORGANIZATION, PAGING
+from towline.domain.account import Permission
+from towline.wire import accounts as wire
+from towline.wire.lists import joined, page_of
+from towline.wire.openapi import Parameter
+
+if TYPE_CHECKING:
+    from towline.api.operations import Call
+    from towline.services.accounts import Accounts
+
+_GUIDS = Parameter("guid", "only users with one of these guids", repeated=True)
+
+
+class PeopleApi:
+    """Who is there."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    def operations(self) -> tuple[Operation, ...]:
+        """Return the rows of the table."""
+        return (
+            Operation(
+                method="GET",
+                path="/v2/users/me/",
+                permission=Permission.SIGNED_IN,
+                tag="Users",
+                summary="Oneself, with all organizations and projects",
+                handle=self.me,
+                answer=wire.UserDocument,
+            ),
+            Operation(
+                method="PUT",
+                path="/v2/users/me/",
+                permission=Permission.SIGNED_IN,
+                tag="Users",
+                summary="Change one's own names",
+                handle=self.rename,
+                body=wire.UserIn,
+                answer=wire.UserDocument,
+                errors=(400,),
+            ),
+            Operation(
+                method="GET",
+                path="/v2/users/",
+                permission=Permission.SIGNED_IN,
+                tag="Users",
+                summary="The people of an organization",
+                handle=self.list,
+                parameters=(*PAGING, _GUIDS, ORGANIZATION),
+                answer=wire.UserDocument,
+                listed=True,
+                errors=(400, 404),
+            ),
+            Operation(
+                method="GET",
+                path="/v2/organizations/{guid}/",
+                permission=Permission.SIGNED_IN,
+                place=Place.ORGANIZATION,
+                tag="Organizations",
+                summary="An organization with its members",
+                handle=self.organization,
+                answer=wire.OrganizationDocument,
+                errors=(404,),
+            ),
+            Operation(
+                method="PUT",
+                path="/v2/organizations/{guid}/",
+                permission=Permission.MANAGE_ORGANIZATION,
+                place=Place.ORGANIZATION,
+                tag="Organizations",
+                summary="Replace an organization's members",
+                handle=self.replace_members,
+                body=wire.OrganizationIn,
+                answer=wire.OrganizationDocument,
+                errors=(400, 403, 404, 409),
+            ),
+        )
+
+    async def me(self, call: Call) -> Reply:
+        """Answer the caller's own profile."""
+        profile = await self._accounts.me(call.principal)
+        return Reply(wire.user_document(profile.user, profile.organizations, profile.projects))
+
+    async def rename(self, call: Call) -> Reply:
+        """Change the caller's names."""
+        first, last = wire.names(call.body, call.principal.user)
+        profile = await self._accounts.rename_me(call.principal, first_name=first, last_name=last)
+        return Reply(wire.user_document(profile.user, profile.organizations, profile.projects))
+
+    async def list(self, call: Call) -> Reply:
+        """Answer a page of an organization's people."""
+        guid = call.header(b"organizationguid")
+        listing = await self._accounts.users(call.principal, guid, page_of(call.query))
+        wanted = set(call.query.get("guid", ()))
+        items = (
+            wire.user_document(user, ((organization, roles),))
+            for user, organization, roles in listing.items
+            if not wanted or user.guid in wanted
+        )
+        return Reply(joined("User", items, listing.next))
+
+    async def organization(self, call: Call) -> Reply:
+        """Answer an organization."""
+        organization, members = await self._accounts.organization(call.principal, call.path["guid"])
+        return Reply(wire.organization_document(organization, members))
+
+    async def replace_members(self, call: Call) -> Reply:
+        """Replace an organization's members."""
+        wanted = wire.members(call.body)
+        organization, members = await self._accounts.replace_members(
+            call.principal, call.path["guid"], wanted
+        )
+        return Reply(wire.organization_document(organization, members))

@@ -1,0 +1,48 @@
+"""Answers that go on: a container's log. They end with the log, or as soon as the client hangs up."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from starlette.types import Receive, Send
+
+    from towline.api.operations import Stream
+
+KEEP_ALIVE = b"\n"
+
+
+async def stream(reply: Stream, receive: Receive, send: Send, *, only_headers: bool = False) -> None:
+    """Send the chunks as they come; close their source in every case."""
+    await send({"type": "http.response.start", "status": 200, "headers": list(reply.headers)})
+    async with aclosing(cast("AsyncGenerator[bytes, None]", reply.chunks)):
+        if not only_headers:
+            await _until_either(_pump(reply, send), _hung_up(receive))
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _pump(reply: Stream, send: Send) -> None:
+    async for chunk in reply.chunks:
+        await send({"type": "http.response.body", "body": chunk or KEEP_ALIVE, "more_body": True})
+
+
+async def _hung_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _until_either(*works: object) -> None:
+    """Wait until one of ``works`` ends, then cancel the other; raise what the one that ended raised."""
+    tasks = [asyncio.ensure_future(cast("asyncio.Future[None]", work)) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
