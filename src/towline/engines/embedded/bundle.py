@@ -72,14 +72,14 @@ _NO_EXTRAS = ["nosuid", "noexec", "nodev"]
 class Host:
     """What the machine is and allows.
 
-    ``architecture`` is in an image's words, ``open_files`` the limit of open files; ``user_namespace`` says that
-    containers run in a normal user's namespace, ``tty_group`` that it knows the terminals' group.
+    ``architecture`` is in an image's words, ``open_files`` the limit of open files; ``user_namespace`` says
+    that containers run in a normal user's namespace, ``id_range`` that it knows other ids than 0.
     """
 
     architecture: str
     user_namespace: bool
     open_files: int
-    tty_group: bool = True
+    id_range: bool = True
     limits_swap: bool = False
 
 
@@ -182,7 +182,7 @@ def _kernel_mounts(host: Host) -> Sequence[Json]:
     mounts = [
         _mount("/proc", "proc", _NO_EXTRAS),
         _mount("/dev", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
-        _mount("/dev/pts", "devpts", [*terminals, *(["gid=5"] if host.tty_group else [])]),
+        _mount("/dev/pts", "devpts", [*terminals, *(["gid=5"] if host.id_range else [])]),
         _mount("/dev/shm", "tmpfs", [*_NO_EXTRAS, "mode=1777", "size=65536k"], source="shm"),  # noqa: S108 - a container's own
         _mount("/dev/mqueue", "mqueue", _NO_EXTRAS),
     ]

@@ -25,7 +25,7 @@ from towline.engines.embedded.facts import Facts
 from towline.engines.embedded.instances import Instances
 from towline.engines.embedded.monitor.rootfs import BUNDLE
 from towline.engines.embedded.monitors import Ear
-from towline.engines.embedded.sweeping import Sweeper
+from towline.engines.embedded.sweeping import Sweeper, namespace_refusal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
@@ -43,6 +43,13 @@ if TYPE_CHECKING:
 log = structlog.get_logger("towline.engine.embedded")
 
 T = TypeVar("T")
+
+_USERNS_REMEDY = (
+    "Run towline as root, or allow user namespaces: sysctl user.max_user_namespaces=10000, and on Ubuntu "
+    "sysctl kernel.apparmor_restrict_unprivileged_userns=0."
+)
+LOG_BYTES = 10 << 20
+"""A part of a container's log; there are at most three."""
 
 _LOCKED_ELSEWHERE = "another towline process uses this engine's folder"
 
@@ -65,6 +72,7 @@ class EmbeddedEngine:
         host: Host,
         clock: Clock,
         search_path: str = "",
+        log_bytes: int = LOG_BYTES,
     ) -> None:
         self.platform = platform
         self._root = root
@@ -74,7 +82,7 @@ class EmbeddedEngine:
         self._clock = clock
         self._search_path = search_path
         self._facts = Facts()
-        self._sweeper = Sweeper(run=run)
+        self._sweeper = Sweeper(run=run, user_namespace=host.user_namespace)
         self._containers = Containers(root / "containers")
         self._instances = Instances(
             self._containers,
@@ -83,9 +91,14 @@ class EmbeddedEngine:
             publish=self._facts.publish,
             clock=clock,
             user_namespace=host.user_namespace,
+            log_bytes=log_bytes,
         )
         self._ear = Ear(run, self._instances.heard)
         self._turns: dict[str, asyncio.Lock] = {}
+        self._applying = 0
+        self._collecting = asyncio.Lock()
+        self._program: RuntimeProgram | None = None
+        self._refusal = ""
         self._lock: int | None = None
 
     async def start(self) -> None:
@@ -98,6 +111,8 @@ class EmbeddedEngine:
         self._lock = _lock(self._root)
         with contextlib.suppress(EngineFailed):
             await self._runtime()
+        if self._host.user_namespace:
+            await self._try_user_namespace()
         self._ear.open()
         await self._instances.adopt()
 
@@ -112,7 +127,7 @@ class EmbeddedEngine:
 
     async def apply(self, workload: Workload) -> None:
         """Pull and start what is missing of a generation, see the port."""
-        async with self._turn(workload.deployment_guid):
+        async with self._turn(workload.deployment_guid), self._images_in_use():
             program = await self._runtime()
             missing = [place for place in _places(workload) if self._is_missing(place)]
             by_name = {executable.name: executable for executable in workload.executables}
@@ -142,7 +157,7 @@ class EmbeddedEngine:
             await self._remove(deployment_guid, below=below)
         if below is None:
             self._turns.pop(deployment_guid, None)
-        await self._images.collect({instance.container.image for instance in self._instances.all()})
+        await self._collect()
 
     def logs(
         self,
@@ -164,18 +179,39 @@ class EmbeddedEngine:
         return [instance.fact() for instance in self._instances.all()]
 
     async def _runtime(self) -> RuntimeProgram:
-        found = await runtime.find(self._search_path)
-        if self._sweeper.runtime != str(found.path):
-            self._sweeper.runtime = str(found.path)
-            report = log.info if found.patched is runtime.Patched.YES else log.warning
-            report(
-                "runtime.found",
-                runtime=found.name,
-                version=found.version,
-                patched=found.patched.value,
-                advisories=runtime.ADVISORIES,
+        """Return what runs containers; raise EngineFailed with the remedy when nothing can."""
+        if self._refusal:
+            raise EngineFailed(_no_user_namespace(self._refusal))
+        if self._program is None or not self._program.path.exists():
+            self._program = await runtime.find(self._search_path)
+            self._sweeper.runtime = str(self._program.path)
+            _report(self._program)
+        return self._program
+
+    async def _try_user_namespace(self) -> None:
+        self._refusal = await namespace_refusal(self._run / "trial")
+        if self._refusal:
+            log.error("userns.refused", reason=self._refusal, remedy=_USERNS_REMEDY)
+        else:
+            log.warning(
+                "limits.not_enforced", reason="a normal user's containers have no control groups here"
             )
-        return found
+
+    @contextlib.asynccontextmanager
+    async def _images_in_use(self) -> AsyncIterator[None]:
+        """Keep images from being collected: one just pulled belongs to no container yet."""
+        async with self._collecting:
+            self._applying += 1
+        try:
+            yield
+        finally:
+            self._applying -= 1
+
+    async def _collect(self) -> None:
+        """Delete images that no container needs; the next call does it if something is being started."""
+        async with self._collecting:
+            if self._applying == 0:
+                await self._images.collect({held.container.image for held in self._instances.all()})
 
     def _turn(self, deployment_guid: str) -> asyncio.Lock:
         return self._turns.setdefault(deployment_guid, asyncio.Lock())
@@ -256,6 +292,23 @@ def _places(workload: Workload) -> Sequence[Place]:
 
 def _about(executable: WorkloadExecutable, code: FindingCode) -> Finding:
     return Finding(code, image=str(executable.image), executable=executable.name)
+
+
+def _no_user_namespace(reason: str) -> Finding:
+    detail = f"this machine does not let a normal user run containers: {reason}"
+    return Finding(FindingCode.ENGINE_UNREACHABLE, detail=detail, fix_hint=_USERNS_REMEDY)
+
+
+def _report(program: RuntimeProgram) -> None:
+    """Say once what runs the containers, louder when known holes may be open in it."""
+    report = log.info if program.patched is runtime.Patched.YES else log.warning
+    report(
+        "runtime.found",
+        runtime=program.name,
+        version=program.version,
+        patched=program.patched.value,
+        advisories=runtime.ADVISORIES,
+    )
 
 
 def _lock(root: Path) -> int:

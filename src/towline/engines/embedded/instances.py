@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("towline.engine.embedded")
 
-LOG_BYTES = 10 << 20
 LOG_PARTS = 3
 LINES_OF_EVIDENCE = 3
 
@@ -99,6 +98,7 @@ class Instances:
         publish: Callable[[Fact], None],
         clock: Clock,
         user_namespace: bool,
+        log_bytes: int,
     ) -> None:
         self._containers = containers
         self._run = run
@@ -106,6 +106,7 @@ class Instances:
         self._publish = publish
         self._clock = clock
         self._user_namespace = user_namespace
+        self._log_bytes = log_bytes
         self._held: dict[Place, Instance] = {}
         self._by_name: dict[str, Instance] = {}
 
@@ -164,6 +165,7 @@ class Instances:
             instance.monitor = None
             if not in_time:
                 log.warning("monitor.killed", container=instance.container.place.container)
+        instance.status = instance.status._replace(state=words.STOPPED)
         await self._clear(instance.container)
         await self._sweeper.delete(instance.folder)
         self._held.pop(instance.container.place, None)
@@ -206,7 +208,7 @@ class Instances:
                     restart=run.restart.value,
                     stop_signal=run.stop_signal,
                     stop_seconds=run.container.stop_seconds,
-                    log_bytes=LOG_BYTES,
+                    log_bytes=self._log_bytes,
                     log_parts=LOG_PARTS,
                 ),
                 folder,

@@ -6,6 +6,9 @@ import re
 import signal
 from typing import TYPE_CHECKING
 
+from towline.domain.causes import FindingCode
+from towline.domain.errors import EngineFailed
+from towline.domain.findings import Finding
 from towline.engines.embedded import bundle, identity, layerview
 from towline.engines.embedded.containers import Container
 from towline.engines.embedded.instances import Run
@@ -41,6 +44,8 @@ def run(
         uid=executable.uid,
         gid=executable.gid,
     )
+    if not host.id_range and (who.uid, who.gid) != (0, 0):
+        raise EngineFailed(_only_root(who))
     names = bundle.Names(
         place.container,
         hostname=_hostname(workload.deployment_name, place.replica),
@@ -67,6 +72,15 @@ def stop_signal(text: str) -> int:
         return signal.SIGTERM
     offset = int(found[3] or 0) * (-1 if found[2] == "-" else 1)
     return named + offset if 0 < named + offset < signal.NSIG else signal.SIGTERM
+
+
+def _only_root(who: identity.Identity) -> Finding:
+    return Finding(
+        FindingCode.ENGINE_ERROR,
+        detail=f"the image runs as {who.uid}:{who.gid}, and Towline's user has no other id than its own",
+        fix_hint="Install uidmap and grant Towline's user a range of ids (usermod --add-subuids 100000-165535 "
+        "--add-subgids 100000-165535 USER), or run towline as root.",
+    )
 
 
 def _hostname(deployment_name: str, replica: int) -> str:

@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from towline.engines.embedded.monitor import kernel, rootfs, status
+from towline.engines.embedded.monitor import kernel, namespaces, rootfs, status
 from towline.engines.embedded.monitor.events import Announcer
 from towline.engines.embedded.monitor.instructions import Instructions, decode
 from towline.engines.embedded.monitor.logfile import Lines, LogFile
@@ -62,8 +62,9 @@ def _settle_in(instructions: Instructions) -> None:
 def _enter(instructions: Instructions) -> str:
     """Enter the namespaces, mount the root file system and return the bundle's folder."""
     if instructions.user_namespace:
-        raise NotImplementedError
-    rootfs.enter_mount_namespace()
+        namespaces.enter_user_namespace(namespaces.granted())
+    else:
+        namespaces.enter_mount_namespace()
     bundle = rootfs.mount_root(instructions)
     kernel.name_process("towline-monitor")
     kernel.adopt_orphans()

@@ -24,12 +24,6 @@ BUNDLE = "bundle"
 """Where the bundle is inside a container's folder; ``config.json`` names paths below it."""
 
 
-def enter_mount_namespace() -> None:
-    """Keep further mounts to this process; what the host mounts and unmounts is still followed."""
-    kernel.unshare(kernel.CLONE_NEWNS)
-    kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_SLAVE)
-
-
 def mount_root(instructions: Instructions) -> str:
     """Make the bundle's folder with the root file system in it; return its path."""
     bundle = os.path.join(instructions.folder, BUNDLE)

@@ -1,0 +1,219 @@
+"""What every engine must do, whatever runs the containers. An engine's own tests inherit EngineSuite.
+
+The lab is the engine's own: it makes workloads of an image with a POSIX shell in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from towline.domain.causes import FindingCode
+from towline.domain.errors import EngineFailed, PullRefused
+from towline.domain.package import Limits, PullPolicy, RestartPolicy
+from towline.domain.workload import Fact, ReplicaState, Workload
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from towline.ports import Engine
+
+PATIENCE = 30
+FOREVER = "trap 'exit 0' TERM; while :; do sleep 0.05; done"
+
+
+class Lab(Protocol):
+    """Makes workloads that its engine can run."""
+
+    engine: Engine
+
+    def workload(self, script: str, **changes: Any) -> Workload:
+        """Return a workload that runs a shell script; changes are those of the workload or its executable."""
+
+
+class Watch:
+    """Remembers an engine's facts and waits for the ones that a test is about."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.facts: list[Fact] = []
+        self._news = asyncio.Condition()
+        self._task = asyncio.create_task(self._follow(engine.observe()))
+
+    async def until(self, matches: Callable[[Fact], bool]) -> Fact:
+        """Return the first fact that matches, of all that were seen and will be."""
+        async with asyncio.timeout(PATIENCE), self._news:
+            await self._news.wait_for(lambda: any(map(matches, self.facts)))
+        return next(fact for fact in self.facts if matches(fact))
+
+    async def state(self, state: ReplicaState) -> Fact:
+        """Return the first fact with that state."""
+        return await self.until(lambda fact: fact.state is state)
+
+    async def close(self) -> None:
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    async def _follow(self, facts: AsyncIterator[Fact]) -> None:
+        async for fact in facts:
+            async with self._news:
+                self.facts.append(fact)
+                self._news.notify_all()
+
+
+async def log_of(engine: Engine, workload: Workload, **options: Any) -> str:
+    """Return a container's whole log."""
+    async with asyncio.timeout(PATIENCE):
+        chunks = [chunk async for chunk in engine.logs(workload.deployment_guid, "main", **options)]
+    return b"".join(chunks).decode()
+
+
+class EngineSuite:
+    """The contract. Inheritors give the fixture ``lab``."""
+
+    @pytest.fixture
+    async def watch(self, lab: Lab) -> AsyncIterator[Watch]:
+        watch = Watch(lab.engine)
+        yield watch
+        await watch.close()
+
+    async def run_to_its_end(self, lab: Lab, watch: Watch, script: str, **changes: Any) -> tuple[Fact, str]:
+        """Run a script once; return the fact of its end and its log."""
+        workload = lab.workload(script, restart=RestartPolicy.NEVER, **changes)
+        await lab.engine.apply(workload)
+        ended = await watch.state(ReplicaState.EXITED)
+        return ended, await log_of(lab.engine, workload)
+
+    async def test_a_started_container_is_reported_and_held(self, lab: Lab, watch: Watch) -> None:
+        await lab.engine.apply(lab.workload(FOREVER))
+        fact = await watch.state(ReplicaState.RUNNING)
+        assert fact.started_at is not None
+        assert fact.finding is None
+        assert [held.state for held in await lab.engine.inventory()] == [ReplicaState.RUNNING]
+
+    async def test_applying_twice_starts_once(self, lab: Lab) -> None:
+        workload = lab.workload(FOREVER)
+        await lab.engine.apply(workload)
+        first = await lab.engine.inventory()
+        await lab.engine.apply(workload)
+        assert await lab.engine.inventory() == first
+
+    async def test_every_replica_is_started(self, lab: Lab) -> None:
+        await lab.engine.apply(lab.workload(FOREVER, replicas=3))
+        held = await lab.engine.inventory()
+        assert sorted(fact.replica for fact in held) == [0, 1, 2]
+        assert {fact.state for fact in held} == {ReplicaState.RUNNING}
+
+    async def test_an_exit_code_comes_with_the_last_words(self, lab: Lab, watch: Watch) -> None:
+        ended, log = await self.run_to_its_end(lab, watch, "echo all is lost >&2; exit 3")
+        assert ended.exit_code == 3
+        assert ended.finding is not None
+        assert ended.finding.code is FindingCode.EXITED
+        assert "exit code 3" in ended.finding.detail
+        assert "all is lost" in ended.finding.detail
+        assert log == "all is lost\n"
+
+    async def test_a_container_that_may_rest_is_not_started_again(self, lab: Lab, watch: Watch) -> None:
+        workload = lab.workload("echo once", restart=RestartPolicy.ON_FAILURE)
+        await lab.engine.apply(workload)
+        await watch.state(ReplicaState.EXITED)
+        await lab.engine.apply(workload)
+        assert [held.state for held in await lab.engine.inventory()] == [ReplicaState.EXITED]
+        assert await log_of(lab.engine, workload) == "once\n"
+
+    async def test_a_failing_process_is_started_again_after_a_pause(self, lab: Lab, watch: Watch) -> None:
+        await lab.engine.apply(lab.workload("exit 9", restart=RestartPolicy.ON_FAILURE))
+        resting = await watch.state(ReplicaState.BACKING_OFF)
+        assert resting.exit_code == 9
+        again = await watch.until(lambda fact: fact.restart_count == 1 and fact.state is ReplicaState.RUNNING)
+        assert again.started_at is not None
+        assert resting.started_at is not None
+        assert again.started_at > resting.started_at
+
+    async def test_a_missing_command_is_a_finding_and_nothing_is_left(self, lab: Lab) -> None:
+        with pytest.raises(EngineFailed) as caught:
+            await lab.engine.apply(lab.workload("", entrypoint=("/no/such/program",)))
+        assert caught.value.finding.code is FindingCode.COMMAND_NOT_FOUND
+        assert "/no/such/program" in caught.value.finding.detail
+        assert await lab.engine.inventory() == []
+
+    async def test_a_program_for_another_processor_is_a_finding(self, lab: Lab) -> None:
+        with pytest.raises(EngineFailed) as caught:
+            await lab.engine.apply(lab.workload("", entrypoint=("/bin/foreign",)))
+        assert caught.value.finding.code is FindingCode.WRONG_ARCHITECTURE
+
+    async def test_an_image_that_must_be_here_and_is_not_is_a_finding(self, lab: Lab) -> None:
+        absent = "registry.test/no/such@sha256:" + "0" * 64
+        with pytest.raises(PullRefused) as caught:
+            await lab.engine.apply(lab.workload(FOREVER, image=absent, pull_policy=PullPolicy.NEVER))
+        assert caught.value.finding.code is FindingCode.IMAGE_NOT_PRESENT
+
+    async def test_too_much_memory_is_a_finding(self, lab: Lab, watch: Watch) -> None:
+        ended, _ = await self.run_to_its_end(
+            lab, watch, "exec dd if=/dev/zero of=/dev/null bs=200M count=1", limits=Limits(memory=20)
+        )
+        assert ended.finding is not None
+        assert ended.finding.code is FindingCode.OUT_OF_MEMORY
+        assert ended.exit_code == 137
+
+    async def test_the_images_own_settings_hold(self, lab: Lab, watch: Watch) -> None:
+        _, log = await self.run_to_its_end(lab, watch, "id -u; id -g; id -G; pwd; echo $GREETING")
+        assert log.splitlines() == ["1000", "1000", "1000 50", "/srv/app", "hello from the image"]
+
+    async def test_the_packages_settings_stand_above_the_images(self, lab: Lab, watch: Watch) -> None:
+        _, log = await self.run_to_its_end(
+            lab, watch, "id -u; id -g; echo $GREETING", uid=7, gid=8, environment={"GREETING": "hello"}
+        )
+        assert log.splitlines() == ["7", "8", "hello"]
+
+    async def test_a_given_command_keeps_the_images_entrypoint(self, lab: Lab, watch: Watch) -> None:
+        _, log = await self.run_to_its_end(lab, watch, "", entrypoint=(), command=("-c", "echo $0 kept"))
+        assert log == "/bin/sh kept\n"
+
+    async def test_the_images_stop_signal_is_sent_first(self, lab: Lab) -> None:
+        workload = lab.workload("trap 'echo got INT; exit 0' INT; echo ready; while :; do sleep 0.05; done")
+        await lab.engine.apply(workload)
+        reader = lab.engine.logs(workload.deployment_guid, "main", follow=True)
+        async with asyncio.timeout(PATIENCE):
+            assert await anext(reader) == b"ready\n"
+            await lab.engine.remove(workload.deployment_guid)
+            rest = b"".join([chunk async for chunk in reader])
+        assert rest == b"got INT\n"
+
+    async def test_what_ignores_the_signal_is_killed(self, lab: Lab) -> None:
+        await lab.engine.apply(lab.workload("trap '' INT TERM; while :; do sleep 0.05; done", stop_seconds=0))
+        await lab.engine.remove("dep-test")
+        assert await lab.engine.inventory() == []
+
+    async def test_a_log_can_be_cut_to_its_tail(self, lab: Lab, watch: Watch) -> None:
+        workload = lab.workload("for n in 1 2 3 4 5; do echo line $n; done", restart=RestartPolicy.NEVER)
+        await lab.engine.apply(workload)
+        await watch.state(ReplicaState.EXITED)
+        assert await log_of(lab.engine, workload, tail=2) == "line 4\nline 5\n"
+        assert await log_of(lab.engine, workload, tail=0) == ""
+
+    async def test_a_followed_log_ends_with_its_container(self, lab: Lab) -> None:
+        workload = lab.workload("echo first; sleep 0.3; echo -n last", restart=RestartPolicy.NEVER)
+        await lab.engine.apply(workload)
+        assert await log_of(lab.engine, workload, follow=True) == "first\nlast\n"
+
+    async def test_generations_run_side_by_side_until_the_older_is_removed(self, lab: Lab) -> None:
+        await lab.engine.apply(lab.workload(FOREVER, generation=1))
+        await lab.engine.apply(lab.workload(FOREVER, generation=2))
+        assert sorted(fact.generation for fact in await lab.engine.inventory()) == [1, 2]
+        await lab.engine.remove("dep-test", below=2)
+        assert [fact.generation for fact in await lab.engine.inventory()] == [2]
+
+    async def test_an_exclusive_generation_ends_the_older_one(self, lab: Lab) -> None:
+        await lab.engine.apply(lab.workload(FOREVER, generation=1))
+        await lab.engine.apply(lab.workload(FOREVER, generation=2, exclusive=True))
+        assert [fact.generation for fact in await lab.engine.inventory()] == [2]
+
+    async def test_removing_what_is_not_there_is_no_error(self, lab: Lab) -> None:
+        await lab.engine.remove("dep-unknown")
+
+    async def test_the_log_of_an_unknown_container_is_empty(self, lab: Lab) -> None:
+        assert await log_of(lab.engine, lab.workload(FOREVER), follow=True) == ""
