@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 
 import pytest
 from hypothesis import given
@@ -24,24 +25,29 @@ RECONCILER = "deployment:dep-x"
 
 
 async def _image(
-    world: World, image: str = IMAGE, secret: str | None = "pull", *, anew: bool = False, wished: bool = False
+    world: World, image: str = IMAGE, secret: str | None = "pull", *, wished_at: datetime | None = None
 ) -> ProvedImage:
     return await world.proofs.image(
         world.access.project.guid,
         Executable("app", image, pull_secret=secret),
         actor=RECONCILER,
         door=Door.ENGINE_PULL,
-        anew=anew,
-        wished_at=world.clock() if wished else None,
+        wished_at=wished_at,
     )
 
 
 async def _finding(
-    world: World, image: str = IMAGE, secret: str | None = "pull", *, anew: bool = False, wished: bool = False
+    world: World, image: str = IMAGE, secret: str | None = "pull", *, wished_at: datetime | None = None
 ) -> Finding:
     with pytest.raises(PullRefused) as caught:
-        await _image(world, image, secret, anew=anew, wished=wished)
+        await _image(world, image, secret, wished_at=wished_at)
     return caught.value.finding
+
+
+def _later(world: World) -> datetime:
+    """Let a second pass; return when somebody wishes something."""
+    world.clock.advance(seconds=1)
+    return world.clock()
 
 
 async def _standing(world: World) -> DockerSecret:
@@ -129,7 +135,7 @@ async def test_a_refused_password_is_tried_again_when_a_person_asks(stored: Worl
     await _finding(stored)
     asked = len(stored.prover.asked)
     stored.clock.advance(minutes=5)
-    await _finding(stored, anew=True)
+    await _finding(stored, wished_at=_later(stored))
     assert len(stored.prover.asked) == asked + 1
 
 
@@ -138,8 +144,9 @@ async def test_a_wish_younger_than_the_refusal_is_one_more_try(stored: World) ->
     await _finding(stored)
     asked = len(stored.prover.asked)
     stored.clock.advance(minutes=5)
-    await _finding(stored, wished=True)
-    await _finding(stored, wished=True)
+    wished_at = stored.clock()
+    await _finding(stored, wished_at=wished_at)
+    await _finding(stored, wished_at=wished_at)
     assert len(stored.prover.asked) == asked + 1
 
 
@@ -147,7 +154,7 @@ async def test_a_refusal_that_a_later_trouble_overlays_is_settled_by_asking(stor
     stored.prover.registries[REGISTRY].users["robot"] = Password("rotated")
     await _finding(stored)
     stored.prover.says(refused(FindingCode.RATE_LIMITED, Verdict.UNKNOWN))
-    assert (await _finding(stored, anew=True)).code is FindingCode.RATE_LIMITED
+    assert (await _finding(stored, wished_at=_later(stored))).code is FindingCode.RATE_LIMITED
     assert (await _finding(stored)).code is FindingCode.WRONG_CREDENTIALS
 
 
@@ -210,9 +217,9 @@ async def test_a_verdict_that_turns_good_wakes_the_deployments(stored: World) ->
     await stored.deployed("waiting", secret="pull")
     await stored.due()
     stored.prover.registries[REGISTRY].users["robot"] = Password("hunter2")
-    await _image(stored, anew=True)
+    await _image(stored, wished_at=_later(stored))
     assert await stored.due() == {"waiting"}
-    await _image(stored, anew=True)
+    await _image(stored, wished_at=_later(stored))
     assert await stored.due() == set()
 
 
@@ -288,8 +295,30 @@ async def test_preflight_tries_a_refused_password_anew(stored: World) -> None:
     stored.prover.registries[REGISTRY].users["robot"] = Password("rotated")
     await _finding(stored)
     stored.prover.registries[REGISTRY].users["robot"] = Password("hunter2")
+    stored.clock.advance(seconds=1)
     (result,) = await stored.proofs.preflight(stored.access, [PreflightItem(IMAGE, "pull")])
     assert result.answer.verdict is Verdict.VERIFIED
+
+
+async def test_a_wrong_password_is_one_refused_login_however_many_images_it_is_for(stored: World) -> None:
+    stored.prover.registries[REGISTRY].users["robot"] = Password("rotated")
+    stored.clock.advance(minutes=5)
+    asked = len(stored.prover.asked)
+    items = [PreflightItem(f"{REGISTRY}/team/app:{number}", "pull") for number in range(20)]
+    results = await stored.proofs.preflight(stored.access, items)
+    assert len(stored.prover.asked) == asked + 1
+    for result in results:
+        assert result.answer.finding is not None
+        assert result.answer.finding.code is FindingCode.WRONG_CREDENTIALS
+        assert result.answer.finding.image == result.item.image
+
+
+async def test_questions_at_once_about_a_silent_registry_do_not_wait_for_each_other(stored: World) -> None:
+    stored.clock.advance(minutes=5)
+    stored.prover.says(*[refused(FindingCode.REGISTRY_TIMEOUT, Verdict.UNKNOWN)] * 20)
+    items = [PreflightItem(f"{REGISTRY}/team/app:{number}", "pull") for number in range(20)]
+    await stored.proofs.preflight(stored.access, items)
+    assert stored.prover.most_at_once > 1
 
 
 async def test_preflight_refuses_a_list_without_measure(stored: World) -> None:

@@ -7,8 +7,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-import structlog
-
 from towline.domain.account import (
     Access,
     Permission,
@@ -34,8 +32,6 @@ if TYPE_CHECKING:
     from towline.domain.credential import Password
     from towline.domain.listing import Page
     from towline.ports import Clock, NewGuid, PasswordHasher, Store, Transaction
-
-log = structlog.get_logger("towline.accounts")
 
 LEAST_PASSWORD = 8
 SETUP_LIFE = timedelta(hours=24)

@@ -14,15 +14,15 @@ import structlog
 
 from towline.domain.audit import Door
 from towline.domain.causes import FindingCode
-from towline.domain.errors import InvalidInput, NotFound, PullRefused, SealBroken
+from towline.domain.errors import InvalidInput, NotFound, PullRefused
 from towline.domain.findings import Finding
 from towline.domain.image import ImageReference
 from towline.domain.proof import Answer, Proof, Verdict
 from towline.domain.registry import RegistryAddress
-from towline.domain.workload import PullAccess
 from towline.services import refusals
+from towline.services.image_proofs import ImageProofs, ProvedImage
 from towline.services.packages import absent as absent_package
-from towline.services.pull_access import access_to, access_to_image
+from towline.services.pull_access import access_to
 from towline.services.standings import Question, Standings
 
 if TYPE_CHECKING:
@@ -47,17 +47,6 @@ log = structlog.get_logger("towline.proofs")
 MOST_AT_ONCE = 16
 MOST_ITEMS = 200
 LOGIN_WAIT = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class ProvedImage:
-    """An image that may be pulled: ``image`` is pinned by the digest of the engine's platform."""
-
-    image: ImageReference
-    access: PullAccess
-    answer: Answer
-    secret_guid: str = ""
-    secret_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +83,18 @@ class Proofs:
         login_wait: float = LOGIN_WAIT,
     ) -> None:
         self._store = store
-        self._keychain = keychain
         self._prover = prover
-        self._platform = engine_platform
         self._clock = clock
         self._login_wait = login_wait
         self._standings = standings
+        self._images = ImageProofs(
+            store=store,
+            keychain=keychain,
+            prover=prover,
+            engine_platform=engine_platform,
+            standings=standings,
+            clock=clock,
+        )
 
     async def login(self, project_guid: str, address: RegistryAddress, credential: Credential) -> Answer:
         """Answer whether the registry accepts a credential that is not stored yet; keeps nothing.
@@ -121,19 +116,15 @@ class Proofs:
         *,
         actor: str,
         door: Door,
-        anew: bool = False,
         wished_at: datetime | None = None,
     ) -> ProvedImage:
         """Return the executable's image, pinned, with what to pull it; raise PullRefused with the finding.
 
         The finding names image, executable and time. A refused password is not tried again: the
-        finding that is known is the answer, unless ``anew``, or a person's wish (``wished_at``) is
-        younger than it.
+        finding that is known is the answer, unless somebody asked for this (``wished_at``) after it.
         """
-        question = Question(
-            project_guid, executable.image, actor, door=door, executable=executable.name, anew=anew
-        )
-        return await self._image(question, executable.pull_secret, wished_at=wished_at)
+        question = Question(project_guid, executable.image, actor, door=door, executable=executable.name)
+        return await self._images.prove(question, executable.pull_secret, wished_at=wished_at)
 
     async def stored(
         self, project_guid: str, secret: str, *, actor: str, image: ImageReference | None = None
@@ -151,23 +142,27 @@ class Proofs:
         if image is None:
             answer = await self.login(project_guid, resolved.address, resolved.credential)
         else:
-            access = await access_to_image(self._store, project_guid, image, resolved)
-            raw = await self._prover.image(image, access, platform=self._platform)
-            answer = refusals.about(raw, question, at=self._clock())
+            answer, _ = await self._images.ask(question, image, resolved)
         return await self._standings.keep(question, resolved, answer)
 
     async def preflight(self, access: Access, items: Sequence[PreflightItem]) -> Sequence[PreflightResult]:
-        """Answer every item, in order; what several items ask is asked once. Never raises for an image."""
+        """Answer every item, in order; never raises for an image.
+
+        What several items ask is asked once, and a password that is refused is tried once.
+        """
         if len(items) > MOST_ITEMS:
             raise InvalidInput(
                 "items",
                 problem=f"{len(items)} images are named",
                 rule=f"ask about at most {MOST_ITEMS} at once",
             )
-        room = asyncio.Semaphore(MOST_AT_ONCE)
+        room, asked_at = asyncio.Semaphore(MOST_AT_ONCE), self._clock()
         questions = dict.fromkeys((item.image, item.secret) for item in items)
         asked = await asyncio.gather(
-            *(self._preflight_one(access, image, secret=secret, room=room) for image, secret in questions)
+            *(
+                self._preflight_one(access, PreflightItem(*each), room=room, asked_at=asked_at)
+                for each in questions
+            )
         )
         answers = dict(zip(questions, asked, strict=True))
         names = await self._secret_names(access, {item.secret for item in items if item.secret})
@@ -195,79 +190,25 @@ class Proofs:
 
         return await self._store.read(question)
 
-    async def _image(
-        self, question: Question, secret: str | None, *, wished_at: datetime | None
-    ) -> ProvedImage:
-        try:
-            return await self._proved(question, secret, wished_at=wished_at)
-        except PullRefused as refusal:
-            known = Answer(Verdict.UNKNOWN, refusal.finding)
-            if isinstance(refusal, refusals.AnswerRefused):
-                known = refusal.answer
-            answer = refusals.about(replace(known, finding=refusal.finding), question, at=self._clock())
-            raise refusals.AnswerRefused(answer, answer.finding or refusal.finding) from refusal
-
-    async def _proved(
-        self, question: Question, secret: str | None, *, wished_at: datetime | None
-    ) -> ProvedImage:
-        image = refusals.parsed(question.image)
-        if secret is None:
-            return await self._ask(question, image, None)
-        record = await self._store.read(lambda tx: tx.secrets.get(question.project_guid, secret))
-        known = None if question.anew else refusals.known_refusal(record, image, wished_at=wished_at)
-        if known is not None:
-            raise refusals.AnswerRefused(Answer(Verdict.FAILING, known, evidence=known.evidence), known)
-        resolved = await self._resolved(question, secret, image)
-        if resolved is None:
-            raise PullRefused(refusals.missing(secret, record))
-        return await self._ask(question, image, resolved)
-
-    async def _resolved(
-        self, question: Question, secret: str, image: ImageReference | None
-    ) -> ResolvedCredential | None:
-        place, door, actor = question.project_guid, question.door, question.actor
-        try:
-            if image is None:
-                return await self._keychain.login(place, secret, door=door, actor=actor)
-            return await self._keychain.resolve(place, secret, image, door=door, actor=actor)
-        except SealBroken as broken:
-            log.warning("secret.seal_broken", secret=secret, project=place)
-            raise PullRefused(refusals.UNREADABLE) from broken
-
     async def _stored_credential(
         self, question: Question, secret: str, image: ImageReference | None
     ) -> ResolvedCredential | Finding:
         try:
-            resolved = await self._resolved(question, secret, image)
+            resolved = await self._images.credential(question, secret, image)
         except PullRefused as refusal:
             return refusal.finding
         if resolved is None:
             raise NotFound("docker secret", secret)
         return resolved
 
-    async def _ask(
-        self, question: Question, image: ImageReference, resolved: ResolvedCredential | None
-    ) -> ProvedImage:
-        access = await access_to_image(self._store, question.project_guid, image, resolved)
-        raw = await self._prover.image(image, access, platform=self._platform)
-        answer = refusals.about(raw, question, at=self._clock())
-        if resolved is not None:
-            await self._standings.keep(question, resolved, answer)
-        if answer.finding is not None or answer.image is None:
-            raise refusals.AnswerRefused(answer, answer.finding or refusals.NOTHING_NAMED)
-        proved = ProvedImage(image.pinned(answer.image.digest), access, answer=answer)
-        if resolved is None:
-            return proved
-        return replace(proved, secret_guid=resolved.secret_guid, secret_version=resolved.secret_version)
-
     async def _preflight_one(
-        self, access: Access, image: str, *, secret: str | None, room: asyncio.Semaphore
+        self, access: Access, item: PreflightItem, *, room: asyncio.Semaphore, asked_at: datetime
     ) -> tuple[Answer, float]:
-        question = Question(access.project.guid, image, access.actor, door=Door.REGISTRY_PROOF, anew=True)
+        question = Question(access.project.guid, item.image, access.actor, door=Door.REGISTRY_PROOF)
         async with room:
             began = self._clock()
             try:
-                answer = (await self._image(question, secret, wished_at=None)).answer
+                answer = (await self._images.prove(question, item.secret, wished_at=asked_at)).answer
             except refusals.AnswerRefused as refusal:
                 answer = refusal.answer
             return answer, (self._clock() - began).total_seconds()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from towline.domain.causes import FindingCode
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from towline.domain.proof import Answer
     from towline.ports import SecretRecord
     from towline.services.standings import Question
+
+
+FRESH_FOR = timedelta(minutes=1)
 
 
 class AnswerRefused(PullRefused):
@@ -56,6 +60,14 @@ def known_refusal(
         return None
     asked_since = wished_at and standing.checked_at and wished_at > standing.checked_at
     return None if asked_since or not record.secret.registry.covers(image) else finding
+
+
+def is_fresh(record: SecretRecord | None, *, now: datetime, wished_at: datetime | None) -> bool:
+    """Whether the registry was asked about this version lately, and since ``wished_at``."""
+    if record is None or not isinstance(record.secret, DockerSecret):
+        return True
+    checked_at = record.secret.standing.checked_at
+    return checked_at is not None and checked_at >= max(now - FRESH_FOR, wished_at or checked_at)
 
 
 def missing(secret: str, record: SecretRecord | None) -> Finding:

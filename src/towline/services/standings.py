@@ -42,8 +42,6 @@ class Question:
     actor: str
     door: Door
     executable: str = ""
-    anew: bool = False
-    """Whether a refusal that is already known may not stand for the answer."""
     wakes: bool = False
     """Whether a good answer wakes the secret's deployments even if the verdict was good before."""
 
