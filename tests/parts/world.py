@@ -27,7 +27,7 @@ from towline.domain.listing import Page
 from towline.domain.package import EnvVar, Executable, PackageDraft, PackageSpec, Runtime
 from towline.domain.secret import DockerDraft, DockerSecret, OpaqueDraft, Secret
 from towline.keychain.stored import StoredKeychain
-from towline.ports import Claim, Store, Vault
+from towline.ports import Claim, Present, Store, Vault
 from towline.services.accounts import Accounts
 from towline.services.audit import Audit
 from towline.services.bell import LocalBell
@@ -207,16 +207,18 @@ def deployment_draft(
 
 
 @asynccontextmanager
-async def small_world() -> AsyncIterator[World]:
+async def small_world(
+    *, present: Present = present, present_public: Present = present_public
+) -> AsyncIterator[World]:
     """Yield the services with Jane signed in as organization and project admin."""
     store = SqliteStore.memory()
     try:
-        yield await _world(store)
+        yield await _world(store, present, present_public)
     finally:
         await store.close()
 
 
-async def _world(store: Store) -> World:
+async def _world(store: Store, present: Present, present_public: Present) -> World:
     clock, new_guid, bell = ManualClock(), CountedGuids(), LocalBell()
     vault = SealingVault(Keyring.fresh())
     prover, engine, hasher = ScriptedProver(), FakeEngine(clock=clock), QuickHasher()
