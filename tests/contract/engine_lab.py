@@ -78,19 +78,22 @@ async def _main(folder: str, user: str, script: str, *, remove: bool) -> None:
     await lab.engine.start()
     facts = lab.engine.observe()
     await lab.engine.apply(lab.workload(script, restart=RestartPolicy.NEVER))
-    print(
-        json.dumps({"started": [str(fact.started_at) for fact in await lab.engine.inventory()]}), flush=True
-    )
+    _say(started=[str(fact.started_at) for fact in await lab.engine.inventory()])
     if remove:
         async for fact in facts:
             if fact.exit_code is not None:
                 break
         log = [chunk.decode() async for chunk in lab.engine.logs(GUID, "main")]
         await lab.engine.remove(GUID)
-        print(json.dumps({"exit_code": fact.exit_code, "log": "".join(log)}), flush=True)
+        _say(exit_code=fact.exit_code, log="".join(log))
     else:
         await asyncio.to_thread(sys.stdin.read)
     await lab.engine.close()
+
+
+def _say(**words: object) -> None:
+    sys.stdout.write(f"{json.dumps(words)}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -87,7 +87,8 @@ class LayerImages:
         *,
         progress: Callable[[Sequence[LayerProgress]], None],
     ) -> Unpacked:
-        raise PullRefused(Finding(FindingCode.TAG_NOT_FOUND, image=str(image)))
+        progress(())
+        raise PullRefused(Finding(FindingCode.TAG_NOT_FOUND, image=str(image), detail=access.settings.netloc))
 
     async def collect(self, keep: Collection[str]) -> None:
         self.kept = frozenset(keep)

@@ -10,9 +10,8 @@ import asyncio
 import contextlib
 import fcntl
 import os
-from typing import TYPE_CHECKING, TypeVar
-
-import structlog
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from towline.domain.causes import FindingCode
 from towline.domain.errors import EngineFailed, PullRefused
@@ -25,10 +24,11 @@ from towline.engines.embedded.facts import Facts
 from towline.engines.embedded.instances import Instances
 from towline.engines.embedded.monitor.rootfs import BUNDLE
 from towline.engines.embedded.monitors import Ear
-from towline.engines.embedded.sweeping import Sweeper, namespace_refusal
+from towline.engines.embedded.sweeping import Sweeper
+from towline.engines.embedded.waiting import all_of, to_the_end
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from towline.domain.deployment import LayerProgress
@@ -37,17 +37,9 @@ if TYPE_CHECKING:
     from towline.engines.embedded.bundle import Host
     from towline.engines.embedded.images import Images, LocalImage
     from towline.engines.embedded.instances import Instance, Run
-    from towline.engines.embedded.runtime import RuntimeProgram
     from towline.ports import Clock
 
-log = structlog.get_logger("towline.engine.embedded")
 
-T = TypeVar("T")
-
-_USERNS_REMEDY = (
-    "Run towline as root, or allow user namespaces: sysctl user.max_user_namespaces=10000, and on Ubuntu "
-    "sysctl kernel.apparmor_restrict_unprivileged_userns=0."
-)
 LOG_BYTES = 10 << 20
 """A part of a container's log; there are at most three."""
 
@@ -80,7 +72,7 @@ class EmbeddedEngine:
         self._images = images
         self._host = host
         self._clock = clock
-        self._search_path = search_path
+        self._runtime = runtime.Runtime(search_path)
         self._facts = Facts()
         self._sweeper = Sweeper(run=run, user_namespace=host.user_namespace)
         self._containers = Containers(root / "containers")
@@ -94,11 +86,9 @@ class EmbeddedEngine:
             log_bytes=log_bytes,
         )
         self._ear = Ear(run, self._instances.heard)
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._applying = 0
         self._collecting = asyncio.Lock()
-        self._program: RuntimeProgram | None = None
-        self._refusal = ""
         self._lock: int | None = None
 
     async def start(self) -> None:
@@ -106,13 +96,13 @@ class EmbeddedEngine:
 
         Without a runtime the engine starts all the same: deployments then tell what is missing.
         """
-        self._run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self._root, self._run):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._containers.prepare()
         self._lock = _lock(self._root)
-        with contextlib.suppress(EngineFailed):
-            await self._runtime()
-        if self._host.user_namespace:
-            await self._try_user_namespace()
+        self._sweeper.runtime = await self._runtime.look_around(
+            self._run / "trial" if self._host.user_namespace else None
+        )
         self._ear.open()
         await self._instances.adopt()
 
@@ -128,11 +118,12 @@ class EmbeddedEngine:
     async def apply(self, workload: Workload) -> None:
         """Pull and start what is missing of a generation, see the port."""
         async with self._turn(workload.deployment_guid), self._images_in_use():
-            program = await self._runtime()
+            program = await self._runtime.program()
+            self._sweeper.runtime = str(program.path)
             missing = [place for place in _places(workload) if self._is_missing(place)]
             by_name = {executable.name: executable for executable in workload.executables}
             needed = [by_name[name] for name in dict.fromkeys(place.executable for place in missing)]
-            pulled = await _all(self._image(executable, missing) for executable in needed)
+            pulled = await all_of(self._image(executable, missing) for executable in needed)
             images = {executable.name: image for executable, image in zip(needed, pulled, strict=True)}
             if workload.exclusive:
                 await self._remove(workload.deployment_guid, below=workload.generation)
@@ -145,7 +136,7 @@ class EmbeddedEngine:
                     executable=executable,
                     image=images[executable.name],
                 )
-                await _to_the_end(self._instances.start(run, runtime=str(program.path)))
+                await to_the_end(self._instances.start(run, runtime=str(program.path)))
 
     def observe(self) -> AsyncIterator[Fact]:
         """Yield every fact from now on."""
@@ -155,8 +146,6 @@ class EmbeddedEngine:
         """End and delete a deployment's containers, then the images that nobody needs any more."""
         async with self._turn(deployment_guid):
             await self._remove(deployment_guid, below=below)
-        if below is None:
-            self._turns.pop(deployment_guid, None)
         await self._collect()
 
     def logs(
@@ -177,25 +166,6 @@ class EmbeddedEngine:
     async def inventory(self) -> Sequence[Fact]:
         """Return a fact for each container."""
         return [instance.fact() for instance in self._instances.all()]
-
-    async def _runtime(self) -> RuntimeProgram:
-        """Return what runs containers; raise EngineFailed with the remedy when nothing can."""
-        if self._refusal:
-            raise EngineFailed(_no_user_namespace(self._refusal))
-        if self._program is None or not self._program.path.exists():
-            self._program = await runtime.find(self._search_path)
-            self._sweeper.runtime = str(self._program.path)
-            _report(self._program)
-        return self._program
-
-    async def _try_user_namespace(self) -> None:
-        self._refusal = await namespace_refusal(self._run / "trial")
-        if self._refusal:
-            log.error("userns.refused", reason=self._refusal, remedy=_USERNS_REMEDY)
-        else:
-            log.warning(
-                "limits.not_enforced", reason="a normal user's containers have no control groups here"
-            )
 
     @contextlib.asynccontextmanager
     async def _images_in_use(self) -> AsyncIterator[None]:
@@ -269,7 +239,7 @@ class EmbeddedEngine:
             if instance.container.place.deployment_guid == deployment_guid
             and (below is None or instance.container.place.generation < below)
         ]
-        await _to_the_end(_all(self._instances.remove(instance) for instance in doomed))
+        await to_the_end(all_of(self._instances.remove(instance) for instance in doomed))
 
     def _newest(self, deployment_guid: str, executable: str, *, replica: int) -> Instance | None:
         found = [
@@ -294,23 +264,6 @@ def _about(executable: WorkloadExecutable, code: FindingCode) -> Finding:
     return Finding(code, image=str(executable.image), executable=executable.name)
 
 
-def _no_user_namespace(reason: str) -> Finding:
-    detail = f"this machine does not let a normal user run containers: {reason}"
-    return Finding(FindingCode.ENGINE_UNREACHABLE, detail=detail, fix_hint=_USERNS_REMEDY)
-
-
-def _report(program: RuntimeProgram) -> None:
-    """Say once what runs the containers, louder when known holes may be open in it."""
-    report = log.info if program.patched is runtime.Patched.YES else log.warning
-    report(
-        "runtime.found",
-        runtime=program.name,
-        version=program.version,
-        patched=program.patched.value,
-        advisories=runtime.ADVISORIES,
-    )
-
-
 def _lock(root: Path) -> int:
     """Lock the engine's folder for this process."""
     handle = os.open(root / "engine.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -321,28 +274,6 @@ def _lock(root: Path) -> int:
         finding = Finding(FindingCode.ENGINE_UNREACHABLE, detail=f"{_LOCKED_ELSEWHERE}: {root}")
         raise EngineFailed(finding) from error
     return handle
-
-
-async def _all(work: Iterable[Awaitable[T]]) -> list[T]:
-    """Do it side by side; at the first failure cancel the rest and raise that failure."""
-    tasks = [asyncio.ensure_future(one) for one in work]
-    try:
-        return await asyncio.gather(*tasks)
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise
-
-
-async def _to_the_end(work: Awaitable[T]) -> T:
-    """Finish ``work`` even when cancelled meanwhile; the cancellation is obeyed afterwards."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
 
 
 async def _nothing() -> AsyncIterator[bytes]:

@@ -77,7 +77,7 @@ def stop_signal(text: str) -> int:
 def _only_root(who: identity.Identity) -> Finding:
     return Finding(
         FindingCode.ENGINE_ERROR,
-        detail=f"the image runs as {who.uid}:{who.gid}, and Towline's user has no other id than its own",
+        detail=f"the image runs as {who.uid}:{who.gid}, and Towline's user has its own id only",
         fix_hint="Install uidmap and grant Towline's user a range of ids (usermod --add-subuids 100000-165535 "
         "--add-subgids 100000-165535 USER), or run towline as root.",
     )

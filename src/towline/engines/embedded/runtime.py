@@ -1,8 +1,8 @@
 """Finding the OCI runtime that runs the containers, and knowing whether it may be trusted to.
 
 ``runc`` is a security boundary with a history. CVE-2025-31133, CVE-2025-52565 and CVE-2025-52881 (container
-escapes by exchanged mount targets) are fixed in runc 1.2.8, 1.3.3 and 1.4.0, and in crun 1.25; distributions
-patch older versions, which their changelogs tell.
+escapes by exchanged mount targets) are fixed in runc 1.2.8, 1.3.3 and 1.4.0-rc.3; distributions patch older
+versions, which their changelogs tell. Of crun nothing is assumed.
 """
 
 from __future__ import annotations
@@ -14,26 +14,34 @@ import shutil
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import structlog
 
 from towline.domain.causes import FindingCode
 from towline.domain.errors import EngineFailed
 from towline.domain.findings import Finding
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from towline.engines.embedded.sweeping import namespace_refusal
 
 PROGRAMS = ("runc", "crun")
 ADVISORIES = ("CVE-2025-31133", "CVE-2025-52565", "CVE-2025-52881")
 
 _SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_VERSION = re.compile(r"\b(\d+)\.(\d+)(?:\.(\d+))?")
+_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)(?:-rc\.?(\d+))?")
+_FIRST_FIXED = {(1, 2): 8, (1, 3): 3}
+_FINAL = 1_000
+"""Stands above every release candidate."""
 _CHANGELOGS = Path("/usr/share/doc")
 _REMEDY = (
     "Install runc from the distribution: apt-get install runc (Debian, Ubuntu) or dnf install runc (Fedora)."
 )
 
-Version = tuple[int, int, int]
+
+_USERNS_REMEDY = (
+    "Run towline as root, or allow user namespaces: sysctl user.max_user_namespaces=10000, and on Ubuntu "
+    "sysctl kernel.apparmor_restrict_unprivileged_userns=0."
+)
+
+log = structlog.get_logger("towline.engine.embedded")
 
 
 class Patched(StrEnum):
@@ -55,6 +63,38 @@ class RuntimeProgram:
     patched: Patched
 
 
+class Runtime:
+    """The runtime of this machine, looked for until there is one."""
+
+    def __init__(self, search_path: str) -> None:
+        self._search_path = search_path
+        self._program: RuntimeProgram | None = None
+        self._refusal = ""
+
+    async def look_around(self, scratch: Path | None) -> str:
+        """Say in the log what this machine offers; return the runtime's path, "" where there is none yet.
+
+        A normal user gives ``scratch``, a folder in which to try what its containers need.
+        """
+        if scratch is not None:
+            self._refusal = await namespace_refusal(scratch)
+            _report_user(self._refusal)
+        try:
+            return str((await self.program()).path)
+        except EngineFailed as failure:
+            log.error("runtime.unusable", reason=failure.finding.detail, remedy=failure.finding.fix)  # noqa: TRY400 - the reason is all there is to say
+            return ""
+
+    async def program(self) -> RuntimeProgram:
+        """Return what runs containers; raise EngineFailed with the remedy when nothing can."""
+        if self._refusal:
+            raise EngineFailed(_no_user_namespace(self._refusal))
+        if self._program is None or not self._program.path.exists():
+            self._program = await find(self._search_path)
+            _report(self._program)
+        return self._program
+
+
 async def find(search_path: str) -> RuntimeProgram:
     """Return the first runtime that runs here; raise EngineFailed with the remedy if there is none."""
     for name in PROGRAMS:
@@ -72,24 +112,46 @@ async def find(search_path: str) -> RuntimeProgram:
 
 def patched(name: str, version: str, *, changelog: str) -> Patched:
     """Return whether a runtime of that version, with that package changelog, has the fixes."""
-    number = _number(version)
-    if number is not None and _is_fixed(name, number):
+    if name == "runc" and _is_fixed(version):
         return Patched.YES
     if all(advisory in changelog for advisory in ADVISORIES):
         return Patched.YES
     return Patched.NO if changelog else Patched.UNKNOWN
 
 
-def _is_fixed(name: str, number: Version) -> bool:
-    if name == "crun":
-        return number >= (1, 25, 0)
-    least: Mapping[tuple[int, int], int] = {(1, 2): 8, (1, 3): 3}
-    return number >= (1, 4, 0) or number[2] >= least.get(number[:2], number[2] + 1)
+def _is_fixed(version: str) -> bool:
+    found = _VERSION.match(version)
+    if found is None:
+        return False
+    major, minor, patch = int(found[1]), int(found[2]), int(found[3])
+    candidate = int(found[4]) if found[4] else _FINAL
+    if (major, minor) in _FIRST_FIXED:
+        return patch >= _FIRST_FIXED[major, minor]
+    return (major, minor, patch, candidate) >= (1, 4, 0, 3)
 
 
-def _number(version: str) -> Version | None:
-    found = _VERSION.search(version)
-    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
+def _report(program: RuntimeProgram) -> None:
+    """Say what runs the containers, louder when known holes may be open in it."""
+    say = log.info if program.patched is Patched.YES else log.warning
+    say(
+        "runtime.found",
+        runtime=program.name,
+        version=program.version,
+        patched=program.patched.value,
+        advisories=ADVISORIES,
+    )
+
+
+def _report_user(refusal: str) -> None:
+    if refusal:
+        log.error("userns.refused", reason=refusal, remedy=_USERNS_REMEDY)
+    else:
+        log.warning("limits.not_enforced", reason="a normal user's containers have no control groups here")
+
+
+def _no_user_namespace(reason: str) -> Finding:
+    detail = f"this machine does not let a normal user run containers: {reason}"
+    return Finding(FindingCode.ENGINE_UNREACHABLE, detail=detail, fix_hint=_USERNS_REMEDY)
 
 
 async def _version_of(program: str) -> str | None:

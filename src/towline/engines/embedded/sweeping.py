@@ -32,6 +32,9 @@ class Sweeper:
 
     async def clear(self, container: str) -> None:
         """Have the runtime kill and forget a container, with its control group."""
+        if not self.runtime:
+            log.warning("runtime.missing", container=container)
+            return
         arguments = ("--root", str(self._root), "--log", "/dev/null", "delete", "--force", container)
         said = await _failure(self.runtime, *arguments)
         if said:

@@ -14,7 +14,10 @@ LONGEST_LINE = 16 * 1024
 
 
 class LogFile:
-    """Appends to ``path``; begins a new part once ``limit`` bytes are reached, and keeps ``keep`` parts."""
+    """Appends to ``path``; begins a new part once ``limit`` bytes are reached, and keeps ``keep`` parts.
+
+    ``limit`` should be well above what is written at once, as one write is never split.
+    """
 
     def __init__(self, path: str, *, limit: int, keep: int) -> None:
         self._path = path
