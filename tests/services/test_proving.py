@@ -1,5 +1,6 @@
 """Proofs.image, preflight, and what they leave behind."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from datetime import datetime
@@ -300,9 +301,12 @@ async def test_preflight_tries_a_refused_password_anew(stored: World) -> None:
     assert result.answer.verdict is Verdict.VERIFIED
 
 
-async def test_a_wrong_password_is_one_refused_login_however_many_images_it_is_for(stored: World) -> None:
+@pytest.mark.parametrize("seconds", [5, 300])
+async def test_a_wrong_password_is_one_refused_login_however_many_images_it_is_for(
+    stored: World, seconds: int
+) -> None:
     stored.prover.registries[REGISTRY].users["robot"] = Password("rotated")
-    stored.clock.advance(minutes=5)
+    stored.clock.advance(seconds=seconds)
     asked = len(stored.prover.asked)
     items = [PreflightItem(f"{REGISTRY}/team/app:{number}", "pull") for number in range(20)]
     results = await stored.proofs.preflight(stored.access, items)
@@ -313,10 +317,18 @@ async def test_a_wrong_password_is_one_refused_login_however_many_images_it_is_f
         assert result.answer.finding.image == result.item.image
 
 
+async def test_executables_that_start_together_try_a_wrong_password_once(stored: World) -> None:
+    stored.prover.registries[REGISTRY].users["robot"] = Password("rotated")
+    stored.clock.advance(minutes=5)
+    asked = len(stored.prover.asked)
+    await asyncio.gather(*(_finding(stored, image=f"{REGISTRY}/team/app:{number}") for number in range(5)))
+    assert len(stored.prover.asked) == asked + 1
+
+
 async def test_questions_at_once_about_a_silent_registry_do_not_wait_for_each_other(stored: World) -> None:
     stored.clock.advance(minutes=5)
-    stored.prover.says(*[refused(FindingCode.REGISTRY_TIMEOUT, Verdict.UNKNOWN)] * 20)
-    items = [PreflightItem(f"{REGISTRY}/team/app:{number}", "pull") for number in range(20)]
+    stored.prover.says(*[refused(FindingCode.REGISTRY_TIMEOUT, Verdict.UNKNOWN)] * 10)
+    items = [PreflightItem(f"{REGISTRY}/team/app:{number}", "pull") for number in range(10)]
     await stored.proofs.preflight(stored.access, items)
     assert stored.prover.most_at_once > 1
 
