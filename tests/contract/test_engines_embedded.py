@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from engine_lab import GUID, EmbeddedLab
 from engine_suite import FOREVER, PATIENCE, EngineSuite, Watch, log_of
 
 import towline
+from parts.layers import Config
 from parts.require import require
 from towline.domain.causes import FindingCode
 from towline.domain.errors import EngineFailed
@@ -226,6 +228,66 @@ async def test_a_log_is_rotated_and_read_across_its_parts(tmp_path: Path) -> Non
     finally:
         await lab.engine.remove(GUID)
         await lab.engine.close()
+
+
+async def test_a_start_that_was_cancelled_is_finished_and_found_again(lab: EmbeddedLab, watch: Watch) -> None:
+    workload = lab.workload(FOREVER)
+    applying = asyncio.create_task(lab.engine.apply(workload))
+    async with asyncio.timeout(PATIENCE):
+        while not list((lab.root / "data" / "containers").glob("*/monitor")):  # noqa: ASYNC110 - no event yet
+            await asyncio.sleep(0)
+    applying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await applying
+    running = await watch.state(ReplicaState.RUNNING)
+    await lab.engine.apply(workload)
+    assert await lab.engine.inventory() == [running]
+
+
+@pytest.mark.parametrize("target", ["proc", "dev", "sys"])
+async def test_an_image_with_a_link_in_the_place_of_a_kernel_folder_is_refused(
+    lab: EmbeddedLab, target: str
+) -> None:
+    outside = with_link_to_the_host(lab, target)
+    with pytest.raises(EngineFailed) as caught:
+        await lab.engine.apply(lab.workload(FOREVER))
+    assert caught.value.finding.code is FindingCode.IMAGE_REFUSED
+    assert f"/{target}" in caught.value.finding.detail
+    assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize("target", ["etc", "etc/hosts", "etc/resolv.conf"])
+async def test_a_link_in_the_place_of_a_mounted_file_is_resolved_inside_the_image(
+    lab: EmbeddedLab, target: str
+) -> None:
+    outside = with_link_to_the_host(lab, target)
+    await lab.engine.apply(lab.workload(FOREVER))
+    assert list(outside.iterdir()) == []
+
+
+def with_link_to_the_host(lab: EmbeddedLab, target: str) -> Path:
+    """Put a link to a folder of the host into the image; return that folder."""
+    outside, hostile = lab.root / "outside", lab.root / "hostile"
+    outside.mkdir()
+    (hostile / target).parent.mkdir(parents=True)
+    (hostile / target).symlink_to(outside / "new" if "/" in target else outside)
+    assert lab.images is not None
+    layers = (lab.images.image.layers[0], hostile)
+    lab.images.image = replace(lab.images.image, layers=layers, config=Config(user="0"))
+    return outside
+
+
+async def test_an_image_of_many_layers_fits(lab: EmbeddedLab, watch: Watch) -> None:
+    more = [lab.root / "many" / f"{number:064x}" for number in range(120)]
+    for number, layer in enumerate(more):
+        layer.mkdir(parents=True)
+        (layer / f"from-layer-{number}").touch()
+    assert lab.images is not None
+    lab.images.image = replace(lab.images.image, layers=(*more, *lab.images.image.layers))
+    workload = lab.workload("ls / | grep -c from-layer", restart=RestartPolicy.NEVER)
+    await lab.engine.apply(workload)
+    await watch.state(ReplicaState.EXITED)
+    assert await log_of(lab.engine, workload) == "120\n"
 
 
 async def test_two_engines_do_not_share_a_folder(lab: EmbeddedLab) -> None:

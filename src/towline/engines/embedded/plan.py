@@ -78,8 +78,8 @@ def _only_root(who: identity.Identity) -> Finding:
     return Finding(
         FindingCode.ENGINE_ERROR,
         detail=f"the image runs as {who.uid}:{who.gid}, and Towline's user has its own id only",
-        fix_hint="Install uidmap and grant Towline's user a range of ids (usermod --add-subuids 100000-165535 "
-        "--add-subgids 100000-165535 USER), or run towline as root.",
+        fix_hint="Install uidmap and grant Towline's user a range of ids (usermod --add-subuids 100000-165535"
+        " --add-subgids 100000-165535 USER), or run towline as root.",
     )
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 COMMAND_NOT_FOUND = "command-not-found"
 WRONG_ARCHITECTURE = "wrong-architecture"
+IMAGE_REFUSED = "image-refused"
 ENGINE_ERROR = "engine-error"
 
 _PATIENCE = 60_000

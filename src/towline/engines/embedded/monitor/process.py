@@ -99,6 +99,8 @@ class Process:
 
     def _create(self, streams: oci.Streams) -> None:
         instructions = self._instructions
+        if hostile := rootfs.hostile_mount_point(self._bundle):
+            raise oci.Refusal(oci.IMAGE_REFUSED, hostile)
         rootfs.write_bundle(
             self._bundle, configuration=instructions.configuration, hostname=instructions.hostname
         )

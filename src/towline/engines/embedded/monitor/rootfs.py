@@ -13,12 +13,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from towline.engines.embedded.monitor import kernel
 
 if TYPE_CHECKING:
     from towline.engines.embedded.monitor.instructions import Configuration, Instructions
+
+MOUNT_POINTS = ("dev", "proc", "sys")
+"""Must be folders, or absent: runc 1.1 follows a link in the place of /dev out of the image."""
 
 BUNDLE = "bundle"
 """Where the bundle is inside a container's folder; ``config.json`` names paths below it."""
@@ -44,6 +48,21 @@ def write_bundle(bundle: str, *, configuration: Configuration, hostname: str) ->
     _write(f"{bundle}/resolv.conf", _host_file("/etc/resolv.conf"), mode=0o644)
     hosts = _host_file("/etc/hosts").rstrip("\n")
     _write(f"{bundle}/hosts", f"{hosts}\n127.0.0.1\t{hostname}\n".lstrip("\n"), mode=0o644)
+
+
+def hostile_mount_point(bundle: str) -> str:
+    """Return which mount point is something else than a folder, in words; "" when all is well.
+
+    Asked before each start, as a container may have changed its root file system in the run before.
+    """
+    for name in MOUNT_POINTS:
+        try:
+            mode = os.lstat(f"{bundle}/rootfs/{name}").st_mode
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISDIR(mode):
+            return f"/{name} is a {'link' if stat.S_ISLNK(mode) else 'file'}, where a folder must be"
+    return ""
 
 
 def forget_configuration(bundle: str) -> None:
