@@ -53,14 +53,17 @@ class Endpoint:
         if not operation.signed_in:
             body = await _body(operation, scope, receive) if operation.body else b""
             return await operation.handle(Call(scope, body))
-        principal = await self._accounts.authenticate(bearer(scope))
-        access = await self._access(operation, scope, principal)
+        headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        principal = await self._accounts.authenticate(bearer(headers))
+        access = await self._access(operation, scope, headers, principal)
         body = await _body(operation, scope, receive) if operation.body else b""
         return await operation.handle(Call(scope, body, principal=principal, access=access))
 
-    async def _access(self, operation: Operation, scope: Scope, principal: Principal) -> Access | None:
+    async def _access(
+        self, operation: Operation, scope: Scope, headers: Mapping[bytes, bytes], principal: Principal
+    ) -> Access | None:
         if operation.place is Place.HEADER:
-            guid = project_of(scope)
+            guid = project_of(headers)
         elif operation.place is Place.PATH:
             guid = scope["path_params"]["guid"]
         else:
@@ -76,17 +79,17 @@ async def answer(reply: Reply, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def bearer(scope: Scope) -> str:
+def bearer(headers: Mapping[bytes, bytes]) -> str:
     """Return the token that came with the request; raise NotSignedIn where none did."""
-    scheme, _, token = header_of(scope, b"authorization").partition(" ")
+    scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise NotSignedIn("sign in first: send the header 'Authorization: Bearer TOKEN'")
     return token.strip()
 
 
-def project_of(scope: Scope) -> str:
+def project_of(headers: Mapping[bytes, bytes]) -> str:
     """Return the project that the request is about; raise InvalidInput where it names none."""
-    guid = header_of(scope, b"project")
+    guid = headers.get(b"project", b"").decode("latin-1")
     if not guid:
         raise InvalidInput("project", problem="the header is missing", rule="send the project's guid in it")
     if not guid.isprintable() or len(guid) > 253:

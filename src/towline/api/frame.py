@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 from starlette.exceptions import HTTPException
 
-from towline.api.endpoint import answer
+from towline.api.endpoint import Endpoint, answer
 from towline.api.errors import plain
 from towline.api.operations import header_of
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("towline.http")
 
+SLOW = 1.0
 UNMATCHED = "unmatched"
 _USABLE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _QUIET = frozenset({"GET", "HEAD"})
@@ -71,13 +72,14 @@ class Frame:
             self._note(scope, status, request_id, seconds=perf_counter() - began)
 
     def _note(self, scope: Scope, status: int, request_id: str, *, seconds: float) -> None:
+        """Count the request, and log it unless it was a quick look that went well."""
         method = scope["method"]
-        label = getattr(scope.get("endpoint"), "label", None) or (
-            "page" if "endpoint" in scope else UNMATCHED
-        )
+        endpoint = scope.get("endpoint")
+        label = endpoint.label if type(endpoint) is Endpoint else "page" if endpoint else UNMATCHED
         self._metrics.observe(method, label, status, seconds=seconds)
-        say = log.debug if method in _QUIET and status < 400 else log.info
-        say(
+        if method in _QUIET and status < 400 and seconds < SLOW:
+            return
+        log.info(
             "request.answered",
             method=method,
             path=_path(scope),

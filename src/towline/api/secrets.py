@@ -28,7 +28,7 @@ class SecretsApi:
 
     def operations(self) -> tuple[Operation, ...]:
         """Return the rows of the table."""
-        return (*self._one(), *self._many())
+        return (*self._one(), *self._many(), *self._proofs())
 
     def _one(self) -> tuple[Operation, ...]:
         path = "/v2/secrets/{name}/"
@@ -68,19 +68,6 @@ class SecretsApi:
                 handle=self.delete,
                 errors=(404,),
             ),
-            Operation(
-                method="POST",
-                path="/v2/secrets/{name}/verify/",
-                permission=Permission.DEPLOY,
-                place=Place.HEADER,
-                tag=_TAG,
-                summary="Try a docker pull secret at its registry now, or with an image",
-                handle=self.verify,
-                body=VerifyIn,
-                body_optional=True,
-                answer=wire.SecretDocument,
-                errors=(404,),
-            ),
         )
 
     def _many(self) -> tuple[Operation, ...]:
@@ -112,6 +99,23 @@ class SecretsApi:
                 answer=wire.SecretDocument,
                 status=201,
                 errors=(409, 412),
+            ),
+        )
+
+    def _proofs(self) -> tuple[Operation, ...]:
+        return (
+            Operation(
+                method="POST",
+                path="/v2/secrets/{name}/verify/",
+                permission=Permission.DEPLOY,
+                place=Place.HEADER,
+                tag=_TAG,
+                summary="Try a docker pull secret at its registry now, or with an image",
+                handle=self.verify,
+                body=VerifyIn,
+                body_optional=True,
+                answer=wire.SecretDocument,
+                errors=(404,),
             ),
         )
 

@@ -95,10 +95,11 @@ class SignIn:
 
     async def authenticate(self, text: str) -> Principal:
         """Return who holds this token; raise NotSignedIn. What is returned was so at most 5 s ago."""
-        digest = _digest(text)
+        digest = digest_of(text)
         now = self._clock()
         principal = self._principals.get(digest)
         if principal is None:
+            _check_form(text)
             token, user = await self._store.read(lambda tx: _valid(tx, digest, now=now))
             principal = Principal(user, token.guid, token.expires_at)
             self._principals.keep(digest, principal)
@@ -153,9 +154,13 @@ class SignIn:
 
 
 def _digest(text: str) -> bytes:
+    _check_form(text)
+    return digest_of(text)
+
+
+def _check_form(text: str) -> None:
     if not is_well_formed(text):
         raise NotSignedIn("the token is not one of Towline's, or was not copied as a whole")
-    return digest_of(text)
 
 
 def _valid(tx: Transaction, digest: bytes, *, now: datetime) -> tuple[Token, User]:
