@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from weakref import WeakValueDictionary
 
 from towline.domain.causes import FindingCode
@@ -18,7 +18,7 @@ from towline.domain.errors import EngineFailed, PullRefused
 from towline.domain.findings import Finding
 from towline.domain.package import PullPolicy
 from towline.domain.workload import Fact, ReplicaState
-from towline.engines.embedded import logs, plan, runtime
+from towline.engines.embedded import logs, machine, plan, runtime
 from towline.engines.embedded.containers import Containers, Place
 from towline.engines.embedded.facts import Facts
 from towline.engines.embedded.instances import Instances
@@ -90,6 +90,13 @@ class EmbeddedEngine:
         self._applying = 0
         self._collecting = asyncio.Lock()
         self._lock: int | None = None
+
+    @classmethod
+    def on_this_machine(cls, root: Path, *, run: Path, images: Images, clock: Clock) -> Self:
+        """Return an engine that gives containers what this machine and this process's user allow."""
+        return cls(
+            root, run=run, images=images, platform=machine.platform(), host=machine.host(), clock=clock
+        )
 
     async def start(self) -> None:
         """Find the runtime and take over the containers that run already.
