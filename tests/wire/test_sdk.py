@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from bodies import deployment, docker_secret, opaque_secret, package
-from conftest import configuration
 from rapyuta_io_sdk_v2 import Client, walk_pages
 from rapyuta_io_sdk_v2.exceptions import (
     HttpAlreadyExistsError,
@@ -16,6 +14,7 @@ from rapyuta_io_sdk_v2.exceptions import (
 )
 
 from parts.live import Live
+from parts.sdk import configuration, deployment, docker_secret, opaque_secret, package
 from parts.world import JANE, JANES_PASSWORD
 from towline.domain.account import ProjectRole
 from towline.domain.image import ImageReference

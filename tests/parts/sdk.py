@@ -1,10 +1,23 @@
-"""Bodies as people write them in manifests, for the official SDK."""
+"""The official SDK: its settings for a live server, and bodies as people write them in manifests."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from rapyuta_io_sdk_v2 import Configuration
+
+from parts.live import Live
+
 API = "api.rapyuta.io/v2"
+
+
+def configuration(live: Live, **changes: str) -> Configuration:
+    known = {
+        "auth_token": live.token,
+        "project_guid": live.project,
+        "organization_guid": live.organization,
+    }
+    return Configuration(environment="local", v2_api_host=live.url, rip_host=live.url, **{**known, **changes})
 
 
 def docker_secret(name: str, *, registry: str | None = None, **changes: str) -> dict[str, Any]:

@@ -1,0 +1,125 @@
+"""Who may what: a walk over the whole route table, for every kind of caller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from parts.live import Live, live_server
+from towline.api.operations import Operation, Place
+from towline.domain.account import Permission, ProjectRole
+
+HELD = {
+    "viewer": Permission.VIEW,
+    "developer": Permission.DEPLOY,
+    "admin": Permission.MANAGE_PROJECT,
+    "organization admin": Permission.MANAGE_ORGANIZATION,
+}
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[Live]:
+    with live_server() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def tokens(live: Live) -> dict[str, str]:
+    return {
+        "viewer": live.member("viewer@example.com", role=ProjectRole.VIEWER),
+        "developer": live.member("developer@example.com", role=ProjectRole.DEVELOPER),
+        "admin": live.member("admin@example.com", role=ProjectRole.ADMIN),
+        "organization admin": live.token,
+        "stranger": live.stranger("stranger@example.org"),
+    }
+
+
+def ask(live: Live, operation: Operation, token: str | None) -> httpx.Response:
+    """Call an operation with an empty object as body: whoever may is told what is wrong with it."""
+    guid = live.organization if operation.place is Place.ORGANIZATION else live.project
+    path = operation.path.format(name="absent", guid=guid, host="absent.example.com")
+    headers = {"project": live.project}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    body = b"{}" if operation.body else None
+    return httpx.request(operation.method, live.url + path, headers=headers, content=body)
+
+
+def walked(live: Live) -> list[Operation]:
+    """Return all operations but those that would end what the walk needs."""
+    return [
+        each
+        for each in live.table.operations
+        if (each.method, each.path) not in {("POST", "/user/logout"), ("DELETE", "/v2/projects/{guid}/")}
+    ]
+
+
+def test_without_a_token_only_the_open_operations_answer(live: Live) -> None:
+    for operation in live.table.operations:
+        answer = ask(live, operation, None)
+        if operation.permission is Permission.OPEN:
+            assert answer.status_code in (200, 400), operation
+        else:
+            assert answer.status_code == 401, operation
+            assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_a_token_that_nobody_holds_is_refused_everywhere(live: Live) -> None:
+    for operation in live.table.operations:
+        if operation.signed_in:
+            assert ask(live, operation, "tow_guessed").status_code == 401, operation
+
+
+def test_the_open_operations_are_these_and_no_others(live: Live) -> None:
+    found = {each.path for each in live.table.operations if each.permission is Permission.OPEN}
+    assert found == {"/user/login", "/refreshtoken", "/healthz", "/readyz", "/openapi.json", "/docs"}
+
+
+@pytest.mark.parametrize("caller", list(HELD))
+def test_a_role_opens_what_it_includes_and_nothing_else(
+    live: Live, tokens: dict[str, str], caller: str
+) -> None:
+    for operation in walked(live):
+        if operation.place in (Place.HEADER, Place.PATH):
+            answer = ask(live, operation, tokens[caller])
+            allowed = HELD[caller] >= operation.permission
+            assert (answer.status_code != 403) == allowed, (caller, operation)
+            assert answer.status_code < 500
+            if not allowed:
+                assert answer.json() == {"error": "subject is not authorized for this operation"}
+
+
+def test_a_stranger_is_told_that_the_project_does_not_exist(live: Live, tokens: dict[str, str]) -> None:
+    for operation in live.table.operations:
+        if operation.place is not Place.NOWHERE:
+            body_first = operation.place is Place.ORGANIZATION and operation.body
+            expected = (400, 404) if body_first else (404,)
+            assert ask(live, operation, tokens["stranger"]).status_code in expected, operation
+
+
+def test_only_an_organization_admin_replaces_members(live: Live, tokens: dict[str, str]) -> None:
+    body = {"spec": {"members": []}}
+    path = f"{live.url}/v2/organizations/{live.organization}/"
+    for caller in ("viewer", "developer", "admin", "stranger"):
+        answer = httpx.put(path, json=body, headers=live.headers(tokens[caller]))
+        assert answer.status_code in (403, 404), caller
+
+
+def test_only_admins_of_a_project_delete_it(live: Live, tokens: dict[str, str]) -> None:
+    path = f"{live.url}/v2/projects/{live.project}/"
+    for caller in ("viewer", "developer"):
+        assert httpx.delete(path, headers=live.headers(tokens[caller])).status_code == 403
+    assert httpx.delete(path, headers=live.headers(tokens["stranger"])).status_code == 404
+
+
+def test_every_operation_of_a_project_asks_for_a_role(live: Live) -> None:
+    for operation in live.table.operations:
+        scoped = operation.place in (Place.HEADER, Place.PATH)
+        assert scoped == (Permission.VIEW <= operation.permission <= Permission.MANAGE_PROJECT)
+        changes = operation.method != "GET"
+        if scoped and changes:
+            assert operation.permission >= Permission.DEPLOY, operation
+        if scoped and changes and "/secrets/" in operation.path and "verify" not in operation.path:
+            assert operation.permission >= Permission.MANAGE_SECRETS, operation
