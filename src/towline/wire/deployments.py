@@ -1,12 +1,11 @@
 """Deployments on the wire: drafts in; documents, history and graph out.
 
-``status`` is snake_case inside. Beside rapyuta.io's fields stand ``findings``, and for each executable
-``digest``, ``layers`` and ``replicas_running``: additions that its clients ignore.
+The document kept beside a deployment is its ``spec`` as sent, without nulls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,17 +17,19 @@ from towline.domain.deployment import (
     Dependency,
     Deployment,
     DeploymentDraft,
-    ExecutableState,
-    ExecutableStatus,
-    LayerProgress,
-    Phase,
-    Status,
 )
 from towline.domain.errors import InvalidInput
 from towline.domain.names import resource_name
 from towline.domain.package import RestartPolicy
 from towline.domain.secret import checked_labels
 from towline.wire.deployment_spec import DependsOn, DeploymentSpecWire
+from towline.wire.deployment_status import (
+    DeploymentStatusDocument,
+    NeededDocument,
+    Needs,
+    needed_document,
+    status_document,
+)
 from towline.wire.environment import of_deployment
 from towline.wire.metadata import (
     API_VERSION,
@@ -45,12 +46,9 @@ from towline.wire.metadata import (
 )
 from towline.wire.packages import checked_version
 from towline.wire.problems import read, required
-from towline.wire.proofs import FindingDocument, finding_document
 
 MOST_DEPENDENCIES = 50
 _encode = msgspec.json.Encoder().encode
-
-Needs = Sequence[tuple[Dependency, Deployment | None]]
 
 
 class PackageDepends(Depends, omit_defaults=True):
@@ -70,59 +68,6 @@ class DeploymentIn(Inbound):
 
     metadata: DeploymentMetadataIn | None = None
     spec: DeploymentSpecWire | None = None
-
-
-class LayerDocument(msgspec.Struct):
-    """How far one layer has come, in bytes."""
-
-    digest: str
-    size: int
-    received: int
-    unpacked: bool
-
-
-class ExecutableDocument(msgspec.Struct, omit_defaults=True):
-    """How one executable is."""
-
-    name: str
-    image: str
-    status: ExecutableState
-    error_code: str
-    reason: str
-    restart_count: int
-    exit_code: int
-    replicas_running: int
-    digest: str | None = None
-    layers: list[LayerDocument] | None = None
-
-
-class NeededDocument(msgspec.Struct, omit_defaults=True):
-    """A deployment that this one depends on."""
-
-    name: str
-    guid: str | None = None
-    status: Status | None = None
-    phase: Phase | None = None
-    error_codes: list[str] | None = None
-
-
-class Dependencies(msgspec.Struct):
-    """What a deployment depends on; networks and disks are not kept here."""
-
-    deployments: list[NeededDocument]
-    networks: list[NeededDocument]
-    disk: list[NeededDocument]
-
-
-class DeploymentStatusDocument(msgspec.Struct):
-    """``status`` of a deployment."""
-
-    phase: Phase
-    status: Status
-    error_codes: list[str]
-    executables_status: dict[str, ExecutableDocument]
-    dependencies: Dependencies
-    findings: list[FindingDocument]
 
 
 class DeploymentDocument(msgspec.Struct):
@@ -224,7 +169,7 @@ def document(deployment: Deployment, view: View, *, needs: Needs = ()) -> bytes:
             kind="Deployment",
             metadata=metadata,
             spec=msgspec.Raw(wish.document),
-            status=_status(deployment, needs, in_full=view.in_full),
+            status=status_document(deployment, needs, in_full=view.in_full),
         )
     )
 
@@ -247,11 +192,11 @@ def history_document(rows: Sequence[AuditEntry]) -> bytes:
 def graph_document(deployment: Deployment, needs: Needs) -> bytes:
     """Return a deployment and what it depends on, as nodes and edges."""
     nodes = [
-        _needed(deployment.name, deployment),
-        *(_needed(need.deployment, found) for need, found in needs),
+        needed_document(deployment.name, deployment),
+        *(needed_document(need.deployment, found) for need, found in needs),
     ]
     edges = [
-        Edge(source=deployment.name, target=_needed(need.deployment, found).name, wait=need.wait)
+        Edge(source=deployment.name, target=needed_document(need.deployment, found).name, wait=need.wait)
         for need, found in needs
     ]
     return _encode(GraphDocument(kind="DeploymentGraph", api_version=API_VERSION, nodes=nodes, edges=edges))
@@ -298,58 +243,3 @@ def _dependencies(listed: list[DependsOn] | None) -> tuple[Dependency, ...]:
             raise InvalidInput(place, problem="names no deployment", rule="give kind and nameOrGUID")
         found.append(Dependency(target, wait=bool(each.wait)))
     return tuple(found)
-
-
-def _status(deployment: Deployment, needs: Needs, *, in_full: bool) -> DeploymentStatusDocument:
-    known = deployment.status
-    return DeploymentStatusDocument(
-        phase=known.phase,
-        status=known.status,
-        error_codes=list(known.error_codes),
-        executables_status=_executables(deployment),
-        dependencies=Dependencies(
-            deployments=[_needed(need.deployment, found) for need, found in needs], networks=[], disk=[]
-        ),
-        findings=[finding_document(finding, in_full=in_full) for finding in known.findings],
-    )
-
-
-def _executables(deployment: Deployment) -> dict[str, ExecutableDocument]:
-    """Return every executable's state; those not looked at yet are pending (clients need the map filled)."""
-    known: Mapping[str, ExecutableStatus] = {run.name: run for run in deployment.status.executables}
-    wished = {run.name: ExecutableStatus(run.name, run.image) for run in deployment.executables}
-    return {name: _executable(run) for name, run in {**wished, **known}.items()}
-
-
-def _executable(run: ExecutableStatus) -> ExecutableDocument:
-    return ExecutableDocument(
-        name=run.name,
-        image=run.image,
-        status=run.state,
-        error_code=run.error_code,
-        reason=run.reason,
-        restart_count=run.restart_count,
-        exit_code=run.exit_code,
-        replicas_running=run.replicas_running,
-        digest=run.digest or None,
-        layers=[_layer(layer) for layer in run.layers] or None,
-    )
-
-
-def _layer(layer: LayerProgress) -> LayerDocument:
-    return LayerDocument(
-        digest=layer.digest, size=layer.size, received=layer.received, unpacked=layer.unpacked
-    )
-
-
-def _needed(name: str, found: Deployment | None) -> NeededDocument:
-    if found is None:
-        return NeededDocument(name=name, status=Status.UNKNOWN)
-    known = found.status
-    return NeededDocument(
-        name=found.name,
-        guid=found.guid,
-        status=known.status,
-        phase=known.phase,
-        error_codes=list(known.error_codes),
-    )
