@@ -1,7 +1,5 @@
 """The OpenAPI document is true: schemathesis calls every operation with what it allows, and with what not."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import httpx

@@ -227,7 +227,7 @@ class DeploymentsApi:
 def _filter(query: Query) -> DeploymentQuery:
     name = text_of(query, "name")
     return DeploymentQuery(
-        names=(*query.get("names", ()), *((name,) if name else ())),
+        names=(name,) if name else query.get("names", ()),
         guids=query.get("guids", ()),
         phases=phases_of(query),
         package_name=text_of(query, "packageName"),

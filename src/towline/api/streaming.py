@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import Coroutine
 
     from starlette.types import Receive, Send
 
@@ -19,9 +18,13 @@ KEEP_ALIVE = b"\n"
 async def stream(reply: Stream, receive: Receive, send: Send, *, only_headers: bool = False) -> None:
     """Send the chunks as they come; close their source in every case."""
     await send({"type": "http.response.start", "status": 200, "headers": list(reply.headers)})
-    async with aclosing(cast("AsyncGenerator[bytes, None]", reply.chunks)):
+    try:
         if not only_headers:
             await _until_either(_pump(reply, send), _hung_up(receive))
+    finally:
+        close = getattr(reply.chunks, "aclose", None)
+        if close is not None:
+            await close()
     await send({"type": "http.response.body", "body": b""})
 
 
@@ -35,14 +38,14 @@ async def _hung_up(receive: Receive) -> None:
         pass
 
 
-async def _until_either(*works: object) -> None:
+async def _until_either(*works: Coroutine[None, None, None]) -> None:
     """Wait until one of ``works`` ends, then cancel the other; raise what the one that ended raised."""
-    tasks = [asyncio.ensure_future(cast("asyncio.Future[None]", work)) for work in works]
+    tasks = [asyncio.create_task(work) for work in works]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
