@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from towline.services.secrets import Secrets
 
 
+_ASKED_FOR_MOST = ("/v2/secrets/", "/v2/deployments/")
+
+
 @dataclass(frozen=True, slots=True)
 class Api:
     """The route table, the routes made from it, and what is counted about them."""
@@ -85,14 +88,14 @@ def build(
     """
     metrics = Metrics()
     table = (
+        *IdentityApi(services.accounts).operations(),
+        *PeopleApi(services.accounts).operations(),
+        *ProjectsApi(services.projects).operations(),
         *SecretsApi(services.secrets).operations(),
-        *DeploymentsApi(services.deployments).operations(),
-        *PackagesApi(services.packages).operations(),
         *PreflightApi(services.proofs).operations(),
         *RegistriesApi(services.registries).operations(),
-        *ProjectsApi(services.projects).operations(),
-        *PeopleApi(services.accounts).operations(),
-        *IdentityApi(services.accounts).operations(),
+        *PackagesApi(services.packages).operations(),
+        *DeploymentsApi(services.deployments).operations(),
         *HealthApi(checks, metrics, open_metrics=open_metrics).operations(),
     )
     table = (*table, *DocsApi(table, version=__version__).operations())
@@ -106,10 +109,12 @@ def framed(api: Api, pages: Sequence[BaseRoute], *, new_request_id: Callable[[],
 
 
 def _routes(table: Sequence[Operation], accounts: Accounts) -> tuple[BaseRoute, ...]:
+    """Return a route for each path; those asked for most come first, as each is tried in turn."""
     by_path: dict[str, list[Operation]] = {}
     for operation in table:
         by_path.setdefault(operation.path, []).append(operation)
-    return tuple(Route(path, Endpoint(path, rows, accounts)) for path, rows in by_path.items())
+    ordered = sorted(by_path.items(), key=lambda item: not item[0].startswith(_ASKED_FOR_MOST))
+    return tuple(Route(path, Endpoint(path, rows, accounts)) for path, rows in ordered)
 
 
 async def _unknown(scope: Scope, receive: Receive, send: Send) -> None:

@@ -25,7 +25,7 @@ body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:0 auto;padding:1r
 code,pre{font-family:ui-monospace,monospace;font-size:.9em}pre{overflow:auto;background:var(--soft);padding:.75rem}
 section{border-top:1px solid var(--line);margin-top:2rem}article{margin:1.5rem 0}
 h3{margin-bottom:.25rem}h3 code:first-child{background:var(--soft);padding:.1rem .4rem;border-radius:.25rem}
-table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;
+table{border-collapse:collapse;width:100%;margin-bottom:1rem}th,td{text-align:left;vertical-align:top;
 padding:.25rem .75rem .25rem 0;border-bottom:1px solid var(--line)}th{font-weight:600}
 """
 _DIGEST = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
