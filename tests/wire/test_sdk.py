@@ -438,3 +438,15 @@ def test_a_foreign_project_is_not_found_and_a_missing_one_is_a_mistake(live: Liv
     stranger.c.close()
     answer = client.c.get(f"{live.url}/v2/secrets/", headers={"Authorization": f"Bearer {live.token}"})
     assert (answer.status_code, answer.json()["field"]) == (400, "project")
+
+
+def test_projects_can_be_asked_for_by_status(client: Client) -> None:
+    assert client.list_projects(status=["Success"]).items
+    assert client.list_projects(status=["Deleting"]).items == []
+
+
+@pytest.mark.parametrize("level", ["low", "med", "high", ""])
+def test_rio_asks_for_tokens_of_a_level(live: Live, client: Client, level: str) -> None:
+    body = {"email": JANE, "password": JANES_PASSWORD}
+    answer = client.c.post(f"{live.url}/user/login?type={level}", json=body)
+    assert answer.json()["data"]["token"].startswith("tow_")

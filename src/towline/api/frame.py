@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger("towline.http")
 
 SLOW = 1.0
+GONE = 499
+"""What is counted when the client hung up before it could be answered."""
 UNMATCHED = "unmatched"
 _USABLE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _QUIET = frozenset({"GET", "HEAD"})
@@ -69,7 +71,7 @@ class Frame:
                 raise
             await answer(plain(500, "internal error", request_id=request_id), watched)
         finally:
-            self._note(scope, status, request_id, seconds=perf_counter() - began)
+            self._note(scope, status or GONE, request_id, seconds=perf_counter() - began)
 
     def _note(self, scope: Scope, status: int, request_id: str, *, seconds: float) -> None:
         """Count the request, and log it unless it was a quick look that went well."""

@@ -28,6 +28,9 @@ class IdentityApi:
 
     def operations(self) -> tuple[Operation, ...]:
         """Return the rows of the table."""
+        return (*self._tokens(), *self._holder())
+
+    def _tokens(self) -> tuple[Operation, ...]:
         return (
             Operation(
                 method="POST",
@@ -52,6 +55,10 @@ class IdentityApi:
                 answer=wire.TokenDocument,
                 errors=(400, 401, 413),
             ),
+        )
+
+    def _holder(self) -> tuple[Operation, ...]:
+        return (
             Operation(
                 method="GET",
                 path="/user/info",

@@ -25,6 +25,9 @@ class PackagesApi:
 
     def operations(self) -> tuple[Operation, ...]:
         """Return the rows of the table."""
+        return (*self._many(), *self._one())
+
+    def _many(self) -> tuple[Operation, ...]:
         return (
             Operation(
                 method="GET",
@@ -51,6 +54,10 @@ class PackagesApi:
                 status=201,
                 errors=(409,),
             ),
+        )
+
+    def _one(self) -> tuple[Operation, ...]:
+        return (
             Operation(
                 method="GET",
                 path="/v2/packages/{name}/",

@@ -26,6 +26,9 @@ class PeopleApi:
 
     def operations(self) -> tuple[Operation, ...]:
         """Return the rows of the table."""
+        return (*self._users(), *self._organizations())
+
+    def _users(self) -> tuple[Operation, ...]:
         return (
             Operation(
                 method="GET",
@@ -59,6 +62,10 @@ class PeopleApi:
                 listed=True,
                 errors=(400, 404),
             ),
+        )
+
+    def _organizations(self) -> tuple[Operation, ...]:
+        return (
             Operation(
                 method="GET",
                 path="/v2/organizations/{guid}/",

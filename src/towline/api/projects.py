@@ -28,6 +28,9 @@ class ProjectsApi:
 
     def operations(self) -> tuple[Operation, ...]:
         """Return the rows of the table."""
+        return (*self._many(), *self._one())
+
+    def _many(self) -> tuple[Operation, ...]:
         return (
             Operation(
                 method="GET",
@@ -54,6 +57,10 @@ class ProjectsApi:
                 status=201,
                 errors=(400, 404, 409),
             ),
+        )
+
+    def _one(self) -> tuple[Operation, ...]:
+        return (
             Operation(
                 method="GET",
                 path="/v2/projects/{guid}/",
@@ -93,10 +100,8 @@ class ProjectsApi:
         """Answer a page of projects."""
         query = call.query
         page, selector = page_of(query), selector_of(query)
-        if wanted := query.get("status"):
-            page_is_empty = "Success" not in wanted
-            if page_is_empty:
-                return Reply(joined("Project", (), None))
+        if (wanted := query.get("status")) and "Success" not in wanted:
+            return Reply(joined("Project", (), None))
         listing = await self._projects.list(
             call.principal,
             page,

@@ -24,7 +24,9 @@ class RegistriesApi:
 
     def operations(self) -> tuple[Operation, ...]:
         """Return the rows of the table."""
-        path = "/v2/registries/{host}/"
+        return (*self._many(), *self._one())
+
+    def _many(self) -> tuple[Operation, ...]:
         return (
             Operation(
                 method="GET",
@@ -37,6 +39,11 @@ class RegistriesApi:
                 answer=wire.RegistryDocument,
                 listed=True,
             ),
+        )
+
+    def _one(self) -> tuple[Operation, ...]:
+        path = "/v2/registries/{host}/"
+        return (
             Operation(
                 method="GET",
                 path=path,
