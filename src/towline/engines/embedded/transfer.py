@@ -174,7 +174,7 @@ class _Part:
         """Wait for the batch before, and give this one to the thread."""
         writing, self._writing = self._writing, None
         if writing is not None:
-            await writing
+            await asyncio.shield(writing)  # a batch left out would be a hole in the file
         if self._batch:
             batch, self._batch, self._batched = self._batch, [], 0
             self._writing = asyncio.get_running_loop().run_in_executor(self._thread, self.file.write, batch)
