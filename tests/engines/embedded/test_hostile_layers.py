@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 USER = 12346
+FIRST_ID = 200_000
 SYSTEM_PYTHON = "/usr/bin/python3"
 """The tests' own one may lie where no other user can reach it."""
 HERE = Path(__file__).parent
@@ -77,6 +78,7 @@ async def test_no_layer_reaches_the_host_of_a_normal_user(
     assert {name: end["ends"] for name, end in ends.items()} == expected
     assert [name for name, end in ends.items() if end["harmed"] or end["forbidden"]] == []
     assert [name for name, end in ends.items() if end["unfinished"]] == []
+    assert ends[HARMLESS]["owners"] == ([USER, FIRST_ID + 32] if with_range else [USER])
 
 
 @pytest.fixture
@@ -122,6 +124,6 @@ async def as_user(home: Path, *, with_range: bool) -> dict[str, dict[str, object
 def _accounts(home: Path, with_range: bool) -> dict[str, Path]:  # noqa: FBT001 - passed on
     """Write the system's files about users as they should look; return them by their names."""
     grant, accounts = home / "grant", home / "passwd"
-    grant.write_text(f"{USER}:200000:65536\n" if with_range else "")
+    grant.write_text(f"{USER}:{FIRST_ID}:65536\n" if with_range else "")
     accounts.write_text(f"{Path('/etc/passwd').read_text()}towline-test:x:{USER}:{USER}::{home}:/bin/sh\n")
     return {"subuid": grant, "subgid": grant, "passwd": accounts}

@@ -233,6 +233,11 @@ async def test_an_image_of_another_platform_is_refused_before_its_layers_come(la
     assert digest(BIG.blob) not in lab.fetched()
 
 
+async def test_a_digest_of_another_kind_is_refused(lab: Lab) -> None:
+    refusal = await lab.refusal(NAME.pinned("sha512:" + "a" * 128))
+    assert refusal.finding.code is FindingCode.MANIFEST_NOT_SUPPORTED
+
+
 async def test_what_two_ask_for_at_once_is_fetched_and_unpacked_once(lab: Lab) -> None:
     shared = layer("shared")
     images = [lab.source.image([shared, layer(name)]) for name in ("one", "two")]

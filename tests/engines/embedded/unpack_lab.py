@@ -42,6 +42,7 @@ async def attempt(shape: Shape, folder: Path, *, user_namespace: bool) -> dict[s
         "forbidden": forbidden(folder / "store"),
         "unfinished": [name for name in left if name.startswith(".")],
         "layers": len(left),
+        "owners": sorted({path.lstat().st_uid for path in (folder / "store" / "layers").glob("*/etc/*")}),
     }
 
 
@@ -65,7 +66,7 @@ async def _main(folder: Path) -> None:
         lambda _: (
             Tar()
             .folder("etc", mode=0o1777)
-            .file("etc/a", b"x", mode=0o4755)
+            .file("etc/a", b"x", mode=0o4755, uid=33)
             .file("etc/.wh.gone")
             .file("etc/.wh..wh..opq")
             .link("etc/l", "/etc/a")

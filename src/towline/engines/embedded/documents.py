@@ -116,6 +116,8 @@ class Reading:
         self, image: ImageReference, access: PullAccess
     ) -> tuple[Descriptor, ImageManifest | Index]:
         if image.digest is not None:
+            if not image.digest.startswith("sha256:"):
+                raise refused(FindingCode.MANIFEST_NOT_SUPPORTED, "the digest is not one of sha256")
             await self._use(image.digest)
             here = await asyncio.to_thread(self._content.read, image.digest)
             if here is not None:

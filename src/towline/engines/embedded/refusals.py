@@ -8,12 +8,13 @@ from towline.domain.causes import FindingCode
 from towline.domain.errors import PullRefused
 from towline.domain.findings import Finding
 
+_NOT_PULLED = "DEP_E153"
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-def refused(code: FindingCode, detail: str, *, fix_hint: str = "") -> PullRefused:
-    """Return the error that carries a finding of this code."""
-    return PullRefused(Finding(code, detail=detail, fix_hint=fix_hint))
+def refused(code: FindingCode, detail: str) -> PullRefused:
+    """Return the error that carries a finding of this code; to clients it is a pull that failed."""
+    return PullRefused(Finding(code, detail=detail, wire_code=_NOT_PULLED))
 
 
 def unwritten(error: OSError, *, what: str) -> PullRefused:

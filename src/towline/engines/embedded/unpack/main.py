@@ -18,6 +18,7 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _THE_LAYERS_FAULT = frozenset(
     {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EFBIG, errno.EMLINK, errno.EILSEQ}
 )
+_OUT_OF_RANGE = "a file's owner is outside of the ids that /etc/subuid and /etc/subgid grant Towline's user"
 
 
 def main() -> int:
@@ -64,5 +65,5 @@ def _trouble(error: OSError, order: Order) -> Outcome:
     if error.errno in _THE_LAYERS_FAULT:
         return Outcome(orders.REFUSED, text)
     if error.errno == errno.EINVAL and order.user_namespace:
-        return Outcome(orders.FAILED, f"a file's owner is outside the range of ids this user has: {text}")
+        return Outcome(orders.FAILED, f"{_OUT_OF_RANGE}: {text}")
     return Outcome(orders.FAILED, text)

@@ -55,14 +55,16 @@ class Tree:
 
     def clear(self, path: str) -> None:
         """Remove what this layer had at ``path``."""
-        if stat.S_ISDIR(os.lstat(path).st_mode):
+        mode = os.lstat(path).st_mode
+        if stat.S_ISDIR(mode):
             shutil.rmtree(path)
             gone = [folder for folder in self._times if f"{folder}/".startswith(f"{path}/")]
             for folder in gone:
                 del self._times[folder]
         else:
             os.unlink(path)
-        self._known = {(): "/"}
+        if stat.S_ISDIR(mode) or stat.S_ISLNK(mode):
+            self._known = {(): "/"}
 
     def make_folder(self, path: str) -> None:
         """Make a folder unless there is one; where the layer hides a lower one, it stays hidden."""
