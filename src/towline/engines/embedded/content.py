@@ -129,8 +129,9 @@ class ContentStore:
         """Return the entries of ``index.json``; it only speeds things up, so a broken one is begun anew."""
         with suppress(FileNotFoundError, ValueError):
             found = json.loads((self._root / "index.json").read_bytes())
-            entries = found["manifests"] if isinstance(found, dict) else []
-            return [entry for entry in entries if isinstance(entry, dict) and "digest" in entry]
+            entries = found.get("manifests") if isinstance(found, dict) else None
+            known = entries if isinstance(entries, list) else []
+            return [entry for entry in known if isinstance(entry, dict) and "digest" in entry]
         return []
 
     def _write_index(self, entries: Sequence[Mapping[str, object]]) -> None:
