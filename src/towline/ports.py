@@ -112,6 +112,8 @@ class Claim:
     deployment: Deployment
     epoch: int
     expires_at: datetime
+    wakes: int = 0
+    """How often the deployment had been woken when it was claimed: the store's own mark."""
 
 
 class DeploymentRows(Protocol):

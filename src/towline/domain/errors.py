@@ -11,6 +11,7 @@
     ├── ProofRequired     the caller asked for a verified secret only       (HTTP 412)
     ├── Throttled         too many tries; says when to come back            (HTTP 429)
     ├── SealBroken        a sealed value does not open with any known key   (HTTP 500)
+    ├── StoreFailed       the database could not keep or tell something     (HTTP 500)
     ├── PullRefused       an image cannot be pulled; carries the finding
     └── EngineFailed      a container cannot be started; carries the finding
 
@@ -89,6 +90,10 @@ class Throttled(TowlineError):
 
 class SealBroken(TowlineError):
     """A sealed value does not open: the key is missing or the row was tampered with."""
+
+
+class StoreFailed(TowlineError):
+    """The database could not keep or tell something: a full disk, a damaged file. Nothing was half done."""
 
 
 class PullRefused(TowlineError):

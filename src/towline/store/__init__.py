@@ -1,0 +1,1 @@
+"""Where state rests: databases, and the vault that seals secret values."""

@@ -1,0 +1,125 @@
+"""Rows of users and tokens."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+from typing import Any
+
+from towline.domain.account import Token, User
+from towline.domain.errors import Conflict
+from towline.domain.listing import Listing, Page
+from towline.store.sqlite.codec import micros, moment
+from towline.store.sqlite.paging import Filter
+
+_USER = "guid, email, first_name, last_name, created_at, password_hash"
+
+
+class Accounts:
+    """The port ``AccountRows``."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def add_user(self, user: User, *, password_hash: str) -> None:
+        """Insert a user; see the port."""
+        try:
+            self._connection.execute(
+                "INSERT INTO users (guid, email, email_key, first_name, last_name, password_hash, created_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    user.guid,
+                    user.email,
+                    user.email.casefold(),
+                    user.first_name,
+                    user.last_name,
+                    password_hash,
+                    micros(user.created_at),
+                ),
+            )
+        except sqlite3.IntegrityError as error:
+            raise Conflict(f"{user.email} has an account already") from error
+
+    def user(self, *, guid: str = "", email: str = "") -> tuple[User, str] | None:
+        """Return a user and the password hash."""
+        column, wanted = ("guid", guid) if guid else ("email_key", email.casefold())
+        row = self._connection.execute(
+            f"SELECT {_USER} FROM users WHERE {column} = ?",
+            (wanted,),
+        ).fetchone()
+        return (_user(row), row[5]) if row else None
+
+    def save_user(self, user: User, *, password_hash: str) -> None:
+        """Replace names and password hash."""
+        self._connection.execute(
+            "UPDATE users SET first_name = ?, last_name = ?, password_hash = ? WHERE guid = ?",
+            (user.first_name, user.last_name, password_hash, user.guid),
+        )
+
+    def users(self, organization_guid: str, page: Page) -> Listing[User]:
+        """Return a page of an organization's members."""
+        wanted = Filter("guid IN (SELECT user_guid FROM members WHERE owner_guid = ?)", organization_guid)
+        return wanted.page(
+            self._connection,
+            f"SELECT seq, {_USER} FROM users",
+            page,
+            make=lambda row: _user(row[1:]),
+        )
+
+    def count(self) -> int:
+        """Return how many users there are."""
+        return int(self._connection.execute("SELECT count(*) FROM users").fetchone()[0])
+
+    def add_token(self, token: Token) -> None:
+        """Insert a token."""
+        self._connection.execute(
+            "INSERT INTO tokens (digest, guid, user_guid, created_at, expires_at, kind)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                token.digest,
+                token.guid,
+                token.user_guid,
+                micros(token.created_at),
+                micros(token.expires_at),
+                token.kind,
+            ),
+        )
+
+    def token(self, digest: bytes) -> tuple[Token, User] | None:
+        """Return a token by its SHA-256, with its user."""
+        row = self._connection.execute(
+            "SELECT guid, user_guid, created_at, expires_at, kind FROM tokens WHERE digest = ?", (digest,)
+        ).fetchone()
+        if row is None:
+            return None
+        token = Token(
+            row[0], row[1], digest=digest, created_at=moment(row[2]), expires_at=moment(row[3]), kind=row[4]
+        )
+        found = self.user(guid=token.user_guid)
+        return (token, found[0]) if found else None
+
+    def remove_tokens(
+        self,
+        *,
+        guid: str = "",
+        digest: bytes = b"",
+        user_guid: str = "",
+        expired_before: datetime | None = None,
+    ) -> int:
+        """Delete tokens; see the port."""
+        removed = 0
+        for column, wanted in (("guid", guid), ("digest", digest), ("user_guid", user_guid)):
+            if wanted:
+                removed += self._connection.execute(
+                    f"DELETE FROM tokens WHERE {column} = ?",
+                    (wanted,),
+                ).rowcount
+        if expired_before is not None:
+            removed += self._connection.execute(
+                "DELETE FROM tokens WHERE expires_at <= ?", (micros(expired_before),)
+            ).rowcount
+        return removed
+
+
+def _user(row: Any) -> User:  # noqa: ANN401  (a row of the database)
+    return User(row[0], row[1], first_name=row[2], last_name=row[3], created_at=moment(row[4]))

@@ -1,0 +1,71 @@
+"""Rows of packages."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from towline.domain.errors import Conflict
+from towline.domain.listing import LabelSelector, Listing, Page
+from towline.domain.package import Package
+from towline.store.sqlite.codec import text, value
+from towline.store.sqlite.paging import Filter
+
+
+class Packages:
+    """The port ``PackageRows``."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def add(self, package: Package) -> None:
+        """Insert a package; see the port."""
+        try:
+            self._connection.execute(
+                "INSERT INTO packages (guid, project_guid, name, version, labels, body)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    package.guid,
+                    package.project_guid,
+                    package.name,
+                    package.version,
+                    text(package.labels),
+                    text(package),
+                ),
+            )
+        except sqlite3.IntegrityError as error:
+            raise Conflict(f"package {package.name!r} {package.version!r} exists in this project") from error
+
+    def get(self, project_guid: str, name: str, *, version: str = "") -> Package | None:
+        """Return the package by name or guid; without a version the newest created."""
+        for column in ("name", "guid"):
+            row = self._connection.execute(
+                f"SELECT body FROM packages WHERE project_guid = ? AND {column} = ?"
+                " AND (? = '' OR version = ?) ORDER BY seq DESC LIMIT 1",
+                (project_guid, name, version, version),
+            ).fetchone()
+            if row:
+                return value(Package, row[0])
+        return None
+
+    def remove(self, project_guid: str, name: str, *, version: str = "") -> Package | None:
+        """Delete one version and return what it was."""
+        package = self.get(project_guid, name, version=version)
+        if package is not None:
+            self._connection.execute("DELETE FROM packages WHERE guid = ?", (package.guid,))
+        return package
+
+    def page(
+        self, project_guid: str, page: Page, *, selector: LabelSelector, name: str = ""
+    ) -> Listing[Package]:
+        """Return a page in order of creation."""
+        wanted = Filter("project_guid = ?", project_guid)
+        wanted.selected(selector)
+        if name:
+            wanted.add("name = ?", name)
+        return wanted.page(self._connection, "SELECT seq, body FROM packages", page, make=_package)
+
+
+def _package(row: Sequence[Any]) -> Package:
+    return value(Package, row[1])

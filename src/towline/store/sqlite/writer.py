@@ -1,0 +1,135 @@
+"""The writer: one thread with one connection that runs changes in turn and commits them together.
+
+While one commit waits for the disk, further changes queue up; the next commit takes them all. Each runs
+in a savepoint of its own, so a change that raises undoes itself and nothing else. Callers hear of their
+change only after the commit. https://www.sqlite.org/lang_savepoint.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from towline.domain.errors import StoreFailed
+from towline.ports import Transaction
+from towline.store.sqlite.transaction import SqliteTransaction
+
+T = TypeVar("T")
+
+MOST_IN_A_COMMIT = 256
+
+
+@dataclass(slots=True)
+class _Change(Generic[T]):
+    """A change that waits for the writer, and the future that its caller waits for."""
+
+    run: Callable[[Transaction], T]
+    loop: asyncio.AbstractEventLoop
+    done: asyncio.Future[T]
+    result: Any = None
+    failure: BaseException | None = None
+
+
+class Writer:
+    """Owns the writing connection from now until ``close``; ``turns`` is held while a batch runs."""
+
+    def __init__(self, connection: sqlite3.Connection, *, turns: AbstractContextManager[object]) -> None:
+        self._connection = connection
+        self._transaction = SqliteTransaction(connection)
+        self._turns = turns
+        self._waiting: queue.SimpleQueue[_Change[Any] | None] = queue.SimpleQueue()
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="towline-writer", daemon=True)
+        self._thread.start()
+
+    async def write(self, change: Callable[[Transaction], T]) -> T:
+        """Queue a change and return its result once it is durable."""
+        if self._closed:
+            raise StoreFailed("the store is closed")
+        loop = asyncio.get_running_loop()
+        queued: _Change[T] = _Change(change, loop, done=loop.create_future())
+        self._waiting.put(queued)
+        return await queued.done
+
+    async def close(self) -> None:
+        """Finish what was accepted and close the connection."""
+        if not self._closed:
+            self._closed = True
+            self._waiting.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _work(self) -> None:
+        try:
+            while batch := self._next_batch():
+                with self._turns:
+                    self._commit(batch)
+                _tell(batch)
+        finally:
+            self._connection.close()
+
+    def _next_batch(self) -> list[_Change[Any]]:
+        """Wait for a change and return it with all that queue behind it; empty once the store closes."""
+        batch: list[_Change[Any]] = []
+        following = self._waiting.get()
+        while following is not None:
+            batch.append(following)
+            if len(batch) == MOST_IN_A_COMMIT or self._waiting.empty():
+                return batch
+            following = self._waiting.get()
+        if batch:
+            self._waiting.put(None)
+        return batch
+
+    def _commit(self, batch: Sequence[_Change[Any]]) -> None:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for change in batch:
+                self._run(change)
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            for change in batch:
+                change.failure = change.failure or _failed(error)
+
+    def _run(self, change: _Change[Any]) -> None:
+        """Run one change; SQLite itself may have ended the whole transaction, then the release raises."""
+        self._connection.execute("SAVEPOINT change")
+        try:
+            change.result = change.run(self._transaction)
+        except BaseException as failure:  # noqa: BLE001  (raised again at the caller)
+            change.failure = _failed(failure) if isinstance(failure, sqlite3.Error) else failure
+            self._connection.execute("ROLLBACK TO change")
+        self._connection.execute("RELEASE change")
+
+
+def _failed(error: sqlite3.Error) -> StoreFailed:
+    failure = StoreFailed(f"the database did not keep the change: {error}")
+    failure.__cause__ = error
+    return failure
+
+
+def _tell(batch: Sequence[_Change[Any]]) -> None:
+    """Wake the callers, each loop once."""
+    for loop in {change.loop for change in batch}:
+        mine = [change for change in batch if change.loop is loop]
+        try:
+            loop.call_soon_threadsafe(_deliver, mine)
+        except RuntimeError:  # that loop is closed: nobody waits there any more
+            continue
+
+
+def _deliver(changes: Sequence[_Change[Any]]) -> None:
+    for change in changes:
+        if change.done.done():
+            continue
+        if change.failure is None:
+            change.done.set_result(change.result)
+        else:
+            change.done.set_exception(change.failure)
