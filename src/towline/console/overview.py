@@ -82,12 +82,13 @@ class OverviewPage:
             **frame,
             project=project,
             deployments=deployments.items,
-            secrets=await self._visible_secrets(access),
+            secrets=await self._secrets_of(access),
+            may_see_secrets=access.may(Permission.DEPLOY),
             error_texts=ERROR_TEXTS,
             now=self._clock(),
         )
 
-    async def _visible_secrets(self, access: Access) -> object:
+    async def _secrets_of(self, access: Access) -> object:
         listing = await self._secrets.list(access, Page(limit=MOST_ROWS), selector=LabelSelector())
         return listing.items
 

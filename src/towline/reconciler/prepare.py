@@ -76,7 +76,11 @@ class Preparation:
     async def _pullable(self, deployment: Deployment, run: Executable) -> _Pullable | Finding:
         try:
             proved = await self._proofs.image(
-                deployment.project_guid, run, actor=f"deployment:{deployment.guid}", door=Door.ENGINE_PULL
+                deployment.project_guid,
+                run,
+                actor=f"deployment:{deployment.guid}",
+                door=Door.ENGINE_PULL,
+                wished_at=deployment.updated_at,
             )
         except PullRefused as refusal:
             return refusal.finding.about(executable=run.name, at=self._clock())

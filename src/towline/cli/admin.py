@@ -1,0 +1,82 @@
+"""``towline admin``: what is done on the server's own machine, with its data folder."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+SUMMARY = "administer a server on its own machine"
+DESCRIPTION = """\
+Administer a server on its own machine, through its data folder. The server may be running.
+"""
+EXAMPLES = """\
+examples:
+  towline admin create-user --email jane@example.com --organization acme --project demo
+  printf %s "$PASSWORD" | towline admin create-user --email ci@example.com --password-stdin \\
+      --organization acme --project demo
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the administrative commands to ``parser``."""
+    commands = parser.add_subparsers(dest="admin_command", metavar="COMMAND", required=True)
+    user = commands.add_parser("create-user", help="make an account, for scripts and first starts")
+    user.add_argument("--data", metavar="FOLDER", help="the server's data folder [TOWLINE_DATA]")
+    user.add_argument("--email", required=True, help="the account's e-mail address")
+    user.add_argument(
+        "--password-stdin", action="store_true", help="read the password from standard input, first line"
+    )
+    user.add_argument("--first-name", default="")
+    user.add_argument("--last-name", default="")
+    user.add_argument("--organization", default="", help="organization to join; made if there is none of that name")
+    user.add_argument("--project", default="", help="project to join as admin; made if there is none of that name")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the administrative command; return the exit code."""
+    from towline.domain.errors import Conflict, InvalidInput, TowlineError
+
+    try:
+        return asyncio.run(_create_user(args))
+    except InvalidInput as error:
+        code = 2
+        problem: Exception = error
+    except Conflict as error:
+        code, problem = 4, error
+    except (TowlineError, OSError) as error:
+        code, problem = 1, error
+    sys.stderr.write(f"towline admin: {problem}\n")
+    return code
+
+
+async def _create_user(args: argparse.Namespace) -> int:
+    from towline import app, config
+    from towline.domain.credential import Password
+
+    settings = config.load({"data": args.data})
+    password = Password(_password(from_stdin=args.password_stdin))
+    async with app.administration(settings) as accounts:
+        profile = await accounts.create_user(
+            email=args.email,
+            password=password,
+            first_name=args.first_name,
+            last_name=args.last_name,
+            organization=args.organization,
+            project=args.project,
+        )
+    for project, organization, _ in profile.projects:
+        sys.stdout.write(f"{profile.user.email}\t{organization.name}\t{project.name}\t{project.guid}\n")
+    return 0
+
+
+def _password(*, from_stdin: bool) -> str:
+    """Return the password: one trailing line end of standard input is removed, as docker login does."""
+    if not from_stdin:
+        return getpass.getpass("Password: ")
+    text = sys.stdin.read()
+    return text.removesuffix("\n").removesuffix("\r")
