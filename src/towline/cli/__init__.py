@@ -1,0 +1,139 @@
+"""The command line: ``towline COMMAND``, a module per command, talking REST to a server.
+
+This module imports next to nothing, so that ``towline --help`` answers at once: a command's module
+is imported only when the command is asked for. Every such module holds ``SUMMARY``, ``DESCRIPTION``,
+``EXAMPLES``, ``configure(parser)`` and ``run(args) -> int``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    class CommandModule(Protocol):
+        """What every module of a command holds."""
+
+        DESCRIPTION: str
+        EXAMPLES: str
+
+        def configure(self, parser: argparse.ArgumentParser) -> None:
+            """Add the command's arguments."""
+
+        def run(self, args: argparse.Namespace) -> int:
+            """Do it; return the exit code."""
+
+
+class Command(NamedTuple):
+    """One row of the table of commands."""
+
+    name: str
+    summary: str
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("serve", "run the control plane"),
+    Command("admin", "administer a server on its own machine"),
+    Command("login", "sign in to a server and choose a project"),
+    Command("project", "list, create, select and delete projects"),
+    Command("secret", "keep docker pull secrets and other secrets"),
+    Command("preflight", "tell whether images can be pulled, before deploying"),
+    Command("deploy", "run an image: package, deployment and waiting in one command"),
+    Command("package", "keep packages: what is to run"),
+    Command("deployment", "run packages, watch them, read their logs"),
+    Command("apply", "create or change what YAML documents describe"),
+    Command("registry", "set what a credential cannot say about a registry: CA, proxy, plain HTTP"),
+    Command("image", "read image references as docker does"),
+    Command("completion", "print a completion script for a shell"),
+    Command("version", "print the version"),
+)
+
+EXIT_CODES = """\
+exit codes:
+  0    done
+  1    failed: the server is out of reach, or something ran and failed
+  2    wrong arguments or input
+  3    no such object
+  4    the name is taken, or the state forbids it
+  5    not signed in, or not allowed
+  6    an image cannot be pulled with this secret, or the credential was refused
+  7    not finished within the time given
+  8    nobody could tell now, for example because a registry did not answer
+  130  interrupted
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``towline`` with these arguments, by default the process's; return the exit code."""
+    try:
+        return _main(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Who read our output is gone; keep the interpreter's last flush from complaining about it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+
+
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """Return the parser of one command; importing its module on the way."""
+    import argparse
+
+    module = _module(name)
+    parser = argparse.ArgumentParser(
+        prog=f"towline {name}",
+        description=module.DESCRIPTION,
+        epilog=module.EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.configure(parser)
+    return parser
+
+
+def _main(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        return _help(words[1:])
+    if words[0] in ("-V", "--version"):
+        words[0] = "version"
+    name, *rest = words
+    if name not in {command.name for command in COMMANDS}:
+        return _unknown(name)
+    args = command_parser(name).parse_args(rest)
+    return _module(name).run(args)
+
+
+def _help(words: list[str]) -> int:
+    if words and words[0] in {command.name for command in COMMANDS}:
+        command_parser(words[0]).print_help()
+        return 0
+    width = max(len(command.name) for command in COMMANDS)
+    lines = [f"  {command.name:{width}}  {command.summary}" for command in COMMANDS]
+    sys.stdout.write(
+        "usage: towline COMMAND ...\n\n"
+        "Keep docker pull secrets, prove that they work, and deploy packages with them.\n\n"
+        "commands:\n" + "\n".join(lines) + "\n\n"
+        "`towline COMMAND --help` tells more and shows examples.\n\n" + EXIT_CODES
+    )
+    return 0
+
+
+def _unknown(name: str) -> int:
+    import difflib
+
+    near = difflib.get_close_matches(name, [command.name for command in COMMANDS], n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "`towline --help` lists all commands"
+    sys.stderr.write(f"towline: there is no command {name!a}; {hint}\n")
+    return 2
+
+
+def _module(name: str) -> CommandModule:
+    import importlib
+
+    return cast("CommandModule", importlib.import_module(f"towline.cli.{name}"))
