@@ -21,7 +21,9 @@ import uvicorn
 from towline import api, console, eventlog
 from towline.domain.errors import Conflict
 from towline.domain.names import new_guid as guid_from
+from towline.engines.embedded import machine
 from towline.engines.embedded.engine import EmbeddedEngine
+from towline.engines.embedded.puller import Puller
 from towline.keychain.stored import StoredKeychain
 from towline.reconciler import Preparation, Reconciler
 from towline.registry import Registry
@@ -34,8 +36,11 @@ from towline.services.proofs import Proofs
 from towline.services.registries import Registries
 from towline.services.secrets import Secrets
 from towline.services.standings import Standings
+from towline.store.keyring import Keyring
+from towline.store.keyring_command import printed_keyring
 from towline.store.passwords import Argon2Hasher
 from towline.store.sqlite import SqliteStore
+from towline.store.vault import SealingVault
 from towline.wire.secrets import present, present_public
 
 if TYPE_CHECKING:
@@ -49,6 +54,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("towline.app")
 
 DATABASE = "towline.db"
+KEYRING = "keyring.json"
 ENGINE_SETTING = "engine"
 SWEEP_SECONDS = 3600.0
 GRACE_SECONDS = 3
@@ -112,7 +118,18 @@ async def running(config: Config) -> AsyncIterator[Application]:
             deny_private=config.deny_private_registries, allow_loopback=config.allows_loopback_registries
         )
         closing.push_async_callback(registry.close)
-        engine = await _engine(config, store, registry)
+        await _note_engine(config, store)
+        puller = await Puller.open(
+            folder / "images",
+            source=registry.source,
+            platform=machine.platform(),
+            user_namespace=machine.host().user_namespace,
+        )
+        closing.push_async_callback(puller.close)
+        engine = EmbeddedEngine.on_this_machine(
+            folder / "engine", run=config.run_folder, images=puller, clock=utc_now
+        )
+        await engine.start()
         closing.push_async_callback(engine.close)
         yield await _wired(config, store=store, registry=registry, engine=engine)
 
@@ -128,18 +145,13 @@ async def administration(config: Config) -> AsyncIterator[Accounts]:
         await store.close()
 
 
-async def _engine(config: Config, store: SqliteStore, registry: Registry) -> EmbeddedEngine:
-    """Return the installation's engine; the first start writes down which it is."""
+async def _note_engine(config: Config, store: SqliteStore) -> None:
+    """Write down at the first start which engine this installation has; only a person changes it later."""
     kept = await store.read(lambda tx: tx.settings.get(ENGINE_SETTING))
     chosen = config.engine or kept or "embedded"
     if chosen != kept:
         await store.write(lambda tx: tx.settings.put(ENGINE_SETTING, chosen))
         log.info("engine.chosen", engine=chosen)
-    engine = EmbeddedEngine(
-        root=config.folder / "engine", run=config.run_folder, source=registry.source, clock=utc_now
-    )
-    await engine.start()
-    return engine
 
 
 async def _wired(
@@ -160,6 +172,34 @@ async def _wired(
         owner=f"{socket.gethostname()}:{os.getpid()}",
     )
     return Application(services, _web(config, services, store=store, engine=engine), reconciler)
+
+
+async def _keyring(config: Config) -> Keyring:
+    """Return the keyring from where the settings say: environment, command, or a file made at first start."""
+    if config.keyring is not None:
+        return Keyring.parse(config.keyring)
+    if config.keyring_command:
+        return await printed_keyring(config.keyring_command)
+    path = config.folder / KEYRING
+    keyring, made = await asyncio.to_thread(Keyring.at, path)
+    if made:
+        log.warning("keyring.made", path=str(path), advice="back it up: without it no secret opens again")
+    return keyring
+
+
+def _web(config: Config, services: Services, *, store: SqliteStore, engine: EmbeddedEngine) -> ASGIApp:
+    async def store_answers() -> object:
+        return await store.read(lambda tx: tx.settings.get(ENGINE_SETTING))
+
+    table = api.build(services, checks={"store": store_answers, "engine": engine.inventory})
+    pages = console.routes(
+        accounts=services.accounts,
+        secrets=services.secrets,
+        deployments=services.deployments,
+        clock=utc_now,
+        secure=config.scheme == "https",
+    )
+    return api.framed(table, pages, new_request_id=lambda: randomness.token_hex(8))
 
 
 def _services(
@@ -183,9 +223,7 @@ def _services(
     )
     return Services(
         accounts=accounts,
-        projects=Projects(
-            store=store, clock=utc_now, new_guid=new_guid, on_change=accounts.forget_access
-        ),
+        projects=Projects(store=store, clock=utc_now, new_guid=new_guid, on_change=accounts.forget_access),
         secrets=Secrets(
             store=store,
             vault=vault,
@@ -230,7 +268,7 @@ async def _run(application: Application, config: Config, listener: socket.socket
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to us: uvicorn would raise them again, and end the process before the store is closed."""
+    """Leaves signals to us: uvicorn would raise them again, and the process end with the store open."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -284,7 +322,7 @@ def listening(host: str, port: int) -> socket.socket:
         listener.close()
         raise Conflict(f"cannot listen on {host}, port {port}: {error.strerror or error}") from error
     listener.listen(1024)
-    listener.setblocking(False)
+    listener.setblocking(False)  # noqa: FBT003  (the library's own signature)
     return listener
 
 

@@ -33,8 +33,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     user.add_argument("--first-name", default="")
     user.add_argument("--last-name", default="")
-    user.add_argument("--organization", default="", help="organization to join; made if there is none of that name")
-    user.add_argument("--project", default="", help="project to join as admin; made if there is none of that name")
+    user.add_argument(
+        "--organization", default="", help="organization to join; made if there is none of that name"
+    )
+    user.add_argument(
+        "--project", default="", help="project to join as admin; made if there is none of that name"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from towline import app
 
     try:
-        app.run(app.serve(settings, announce=_announce))
+        asyncio.run(app.serve(settings, announce=_announce))
     except (TowlineError, OSError) as error:
         sys.stderr.write(f"towline serve: {error}\n")
         return 1
