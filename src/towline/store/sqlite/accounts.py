@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import datetime
-from typing import Any
 
 from towline.domain.account import Token, User
-from towline.domain.errors import Conflict
 from towline.domain.listing import Listing, Page
-from towline.store.sqlite.codec import micros, moment
+from towline.store.sqlite.codec import Row, micros, moment
 from towline.store.sqlite.paging import Filter
+from towline.store.sqlite.uniqueness import unique
 
-_USER = "guid, email, first_name, last_name, created_at, password_hash"
+_USER = "guid, email, first_name, last_name, created_at"
+
+_WITH_USER = """
+SELECT t.guid, t.created_at, expires_at, kind, u.guid, email, first_name, last_name, u.created_at
+FROM tokens AS t JOIN users AS u ON u.guid = user_guid WHERE digest = ?
+"""
 
 
 class Accounts:
@@ -23,7 +27,7 @@ class Accounts:
 
     def add_user(self, user: User, *, password_hash: str) -> None:
         """Insert a user; see the port."""
-        try:
+        with unique(f"{user.email} has an account already"):
             self._connection.execute(
                 "INSERT INTO users (guid, email, email_key, first_name, last_name, password_hash, created_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -37,17 +41,14 @@ class Accounts:
                     micros(user.created_at),
                 ),
             )
-        except sqlite3.IntegrityError as error:
-            raise Conflict(f"{user.email} has an account already") from error
 
     def user(self, *, guid: str = "", email: str = "") -> tuple[User, str] | None:
         """Return a user and the password hash."""
         column, wanted = ("guid", guid) if guid else ("email_key", email.casefold())
         row = self._connection.execute(
-            f"SELECT {_USER} FROM users WHERE {column} = ?",
-            (wanted,),
+            f"SELECT {_USER}, password_hash FROM users WHERE {column} = ?", (wanted,)
         ).fetchone()
-        return (_user(row), row[5]) if row else None
+        return (_user(row[:-1]), row[-1]) if row else None
 
     def save_user(self, user: User, *, password_hash: str) -> None:
         """Replace names and password hash."""
@@ -87,16 +88,20 @@ class Accounts:
 
     def token(self, digest: bytes) -> tuple[Token, User] | None:
         """Return a token by its SHA-256, with its user."""
-        row = self._connection.execute(
-            "SELECT guid, user_guid, created_at, expires_at, kind FROM tokens WHERE digest = ?", (digest,)
-        ).fetchone()
+        row = self._connection.execute(_WITH_USER, (digest,)).fetchone()
         if row is None:
             return None
+        guid, created, expires, kind, *user = row
+        found = _user(tuple(user))
         token = Token(
-            row[0], row[1], digest=digest, created_at=moment(row[2]), expires_at=moment(row[3]), kind=row[4]
+            guid,
+            found.guid,
+            digest=digest,
+            created_at=moment(created),
+            expires_at=moment(expires),
+            kind=kind,
         )
-        found = self.user(guid=token.user_guid)
-        return (token, found[0]) if found else None
+        return token, found
 
     def remove_tokens(
         self,
@@ -121,5 +126,6 @@ class Accounts:
         return removed
 
 
-def _user(row: Any) -> User:  # noqa: ANN401  (a row of the database)
-    return User(row[0], row[1], first_name=row[2], last_name=row[3], created_at=moment(row[4]))
+def _user(row: Row) -> User:
+    guid, email, first_name, last_name, created = row
+    return User(guid, email, first_name=first_name, last_name=last_name, created_at=moment(created))

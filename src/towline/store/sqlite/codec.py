@@ -1,13 +1,16 @@
-"""Between domain values and the text that rows hold: JSON, and times as microseconds since 1970."""
+"""Between domain values and what rows hold: JSON, and times as microseconds since 1970."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
+
+Row: TypeAlias = tuple[Any, ...]
+"""What sqlite3 hands out for a row: the schema is STRICT, so each column has the type it declares."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -23,6 +26,11 @@ def moment(number: int) -> datetime:
     return _EPOCH + timedelta(microseconds=number)
 
 
+def maybe_micros(moment: datetime | None) -> int | None:
+    """Return a time that may be none as a row keeps it."""
+    return None if moment is None else micros(moment)
+
+
 def text(value: object) -> str:
     """Return a value as JSON; raises TypeError for a Password wherever it hides in the value."""
     return msgspec.json.encode(value).decode()
@@ -31,3 +39,8 @@ def text(value: object) -> str:
 def value(kind: type[T], body: str | bytes) -> T:
     """Return the value that ``text`` made."""
     return msgspec.json.decode(body, type=kind)
+
+
+def listed(values: object) -> str:
+    """Return names or guids as the one parameter that ``IN (SELECT value FROM json_each(?))`` takes."""
+    return msgspec.json.encode(values).decode()

@@ -10,7 +10,11 @@ import sqlite3
 import uuid
 from pathlib import Path
 
+from towline.domain.errors import StoreFailed
 from towline.store.migrations import migrate
+
+LEAST_VERSION = (3, 37, 0)
+"""The first SQLite with STRICT tables."""
 
 READER_PATIENCE = 5.0
 WRITER_PATIENCE = 30.0
@@ -58,6 +62,9 @@ def writing(address: str) -> sqlite3.Connection:
 
 
 def _connected(address: str, patience: float) -> sqlite3.Connection:
+    if sqlite3.sqlite_version_info < LEAST_VERSION:
+        least = ".".join(map(str, LEAST_VERSION))
+        raise StoreFailed(f"this Python has SQLite {sqlite3.sqlite_version}; use one with {least} or newer")
     connection = sqlite3.connect(
         address,
         uri=True,

@@ -4,48 +4,79 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
-from towline.domain.deployment import Deployment, DeploymentStatus, Phase
-from towline.domain.errors import Conflict, NotFound
+from towline.domain.deployment import Deployment, DeploymentStatus, Phase, Wish
+from towline.domain.errors import NotFound
 from towline.domain.listing import Listing, Page
 from towline.ports import Claim, DeploymentQuery
-from towline.store.sqlite.codec import micros, moment, text, value
+from towline.store.sqlite.codec import Row, listed, maybe_micros, micros, moment, text, value
 from towline.store.sqlite.paging import Filter
+from towline.store.sqlite.uniqueness import unique
 
-_ROW = "SELECT seq, body, status FROM deployments"
+_COLUMNS = (
+    "seq, guid, name, project_guid, creator_guid, created_at, updated_at, wish, generation, labels,"
+    " deleted_at, status"
+)
+_SELECT = f"SELECT {_COLUMNS} FROM deployments"
+
+_CLAIM = f"""
+UPDATE deployments SET lease_owner = :owner, lease_expires = :until, epoch = epoch + 1
+WHERE seq IN (
+  SELECT seq FROM deployments
+  WHERE due_at <= :now AND (lease_expires IS NULL OR lease_expires <= :now)
+  ORDER BY due_at LIMIT :most
+)
+RETURNING {_COLUMNS}, epoch, wakes, due_at
+"""
+
+# Fenced by the epoch, which grows with each claim. A wake since the claim keeps what it set as due.
+_SETTLE = """
+UPDATE deployments SET
+  phase         = CASE WHEN deleted_at IS NULL THEN :phase ELSE phase END,
+  status        = CASE WHEN deleted_at IS NULL THEN :status ELSE status END,
+  due_at        = CASE WHEN wakes = :wakes THEN :due ELSE due_at END,
+  lease_owner   = CASE WHEN :release THEN NULL ELSE lease_owner END,
+  lease_expires = CASE WHEN :release THEN NULL ELSE :until END
+WHERE guid = :guid AND epoch = :epoch AND lease_owner IS NOT NULL
+"""
+
+_WAKE = """
+UPDATE deployments SET due_at = min(:now, coalesce(due_at, :now)), wakes = wakes + 1
+WHERE (deleted_at IS NULL OR due_at IS NOT NULL) AND guid IN (
+  SELECT value FROM json_each(:guids)
+  UNION
+  SELECT deployment_guid FROM deployment_secrets
+  WHERE project_guid = :project AND secret IN (SELECT value FROM json_each(:secrets))
+)
+"""
+
+_USING = f"""
+{_SELECT} WHERE deleted_at IS NULL AND guid IN (
+  SELECT deployment_guid FROM deployment_secrets
+  WHERE project_guid = ? AND secret IN (SELECT value FROM json_each(?))
+)
+ORDER BY seq
+"""
 
 
 class Deployments:
-    """The port ``DeploymentRows``. ``body`` holds all but the status, which has its own column and writer."""
+    """The port ``DeploymentRows``."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     def add(self, deployment: Deployment, *, due: datetime) -> None:
         """Insert a deployment; see the port."""
-        try:
-            self._connection.execute(
-                "INSERT INTO deployments (guid, project_guid, name, package_name, package_version, phase,"
-                " labels, body, status, generation, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    deployment.guid,
-                    deployment.project_guid,
-                    deployment.name,
-                    deployment.wish.package_name,
-                    deployment.wish.package_version,
-                    deployment.status.phase.value,
-                    text(deployment.labels),
-                    _body(deployment),
-                    text(deployment.status),
-                    deployment.generation,
-                    micros(due),
-                ),
-            )
-        except sqlite3.IntegrityError as error:
-            raise Conflict(f"deployment {deployment.name!r} exists in this project") from error
+        row = {
+            **_identity(deployment),
+            **_wish(deployment),
+            **_status(deployment.status),
+            "due_at": micros(due),
+        }
+        columns, places = ", ".join(row), ", ".join(f":{column}" for column in row)
+        with unique(f"deployment {deployment.name!r} exists in this project"):
+            self._connection.execute(f"INSERT INTO deployments ({columns}) VALUES ({places})", row)
         self._name_secrets(deployment)
 
     def get(self, project_guid: str, name: str, *, guid: str = "") -> Deployment | None:
@@ -58,138 +89,98 @@ class Deployments:
 
     def wish(self, deployment: Deployment, *, due: datetime) -> None:
         """Save the wish's half; see the port."""
-        deleted = deployment.deleted_at
+        row = {**_wish(deployment), "due_at": micros(due)}
+        if deployment.deleted_at is not None:
+            row |= _status(deployment.status)
+        changes = ", ".join(f"{column} = :{column}" for column in row)
         changed = self._connection.execute(
-            "UPDATE deployments SET body = ?, labels = ?, package_name = ?, package_version = ?,"
-            " generation = ?, deleted_at = ?, due_at = ?, wakes = wakes + 1 WHERE guid = ?",
-            (
-                _body(deployment),
-                text(deployment.labels),
-                deployment.wish.package_name,
-                deployment.wish.package_version,
-                deployment.generation,
-                micros(deleted) if deleted else None,
-                micros(due),
-                deployment.guid,
-            ),
+            f"UPDATE deployments SET {changes}, wakes = wakes + 1 WHERE guid = :guid",
+            {**row, "guid": deployment.guid},
         )
         if changed.rowcount == 0:
             raise NotFound("deployment", deployment.name)
-        if deleted:
-            self._save_status(deployment.guid, deployment.status)
         self._name_secrets(deployment)
 
     def page(self, project_guid: str, page: Page, *, query: DeploymentQuery) -> Listing[Deployment]:
         """Return a page in order of creation."""
         wanted = Filter("project_guid = ?", project_guid)
-        wanted.one_of("name", query.names)
-        wanted.one_of("guid", query.guids)
+        wanted.named("name", query.names)
+        wanted.named("guid", query.guids)
         wanted.selected(query.selector)
-        if query.phases:
-            wanted.one_of("phase", [phase.value for phase in query.phases])
+        wanted.one_of("phase", [phase.value for phase in query.phases])
         if Phase.STOPPED not in query.phases:
             wanted.add("deleted_at IS NULL")
         if query.package_name:
             wanted.add("package_name = ?", query.package_name)
         if query.package_version:
             wanted.add("package_version = ?", query.package_version)
-        return wanted.page(self._connection, _ROW, page, make=_deployment)
+        return wanted.page(self._connection, _SELECT, page, make=_deployment)
 
     def claim(self, owner: str, *, now: datetime, until: datetime, most: int) -> Sequence[Claim]:
         """Take deployments that are due and free; see the port."""
-        rows = self._connection.execute(
-            "SELECT seq, body, status, guid, epoch, wakes FROM deployments WHERE due_at <= ?"
-            " AND (lease_expires IS NULL OR lease_expires <= ?) ORDER BY due_at LIMIT ?",
-            (micros(now), micros(now), most),
-        ).fetchall()
-        for row in rows:
-            self._connection.execute(
-                "UPDATE deployments SET lease_owner = ?, lease_expires = ?, epoch = epoch + 1 WHERE guid = ?",
-                (owner, micros(until), row[3]),
-            )
-        return tuple(
-            Claim(_deployment(row), epoch=row[4] + 1, expires_at=until, wakes=row[5]) for row in rows
-        )
+        wanted = {"owner": owner, "now": micros(now), "until": micros(until), "most": most}
+        rows: list[Row] = self._connection.execute(_CLAIM, wanted).fetchall()
+        claims = []
+        for *deployment, epoch, wakes, _ in sorted(rows, key=_due):
+            claims.append(Claim(_deployment(tuple(deployment)), epoch=epoch, expires_at=until, wakes=wakes))
+        return tuple(claims)
 
     def settle(
         self, claim: Claim, status: DeploymentStatus, *, due: datetime | None, release: bool, until: datetime
     ) -> bool:
         """Save a status under a lease; see the port."""
-        guid = claim.deployment.guid
-        row = self._connection.execute(
-            "SELECT epoch, wakes, deleted_at, due_at, lease_expires FROM deployments WHERE guid = ?", (guid,)
-        ).fetchone()
-        if row is None or row[0] != claim.epoch or row[4] is None:
-            return False
-        _, wakes, deleted_at, due_at, _ = row
-        was_deleted_before = claim.deployment.deleted_at is not None
-        if deleted_at is None or was_deleted_before:
-            self._save_status(guid, status)
-        woken = wakes != claim.wakes
-        self._connection.execute(
-            "UPDATE deployments SET due_at = ?, lease_owner = CASE WHEN ? THEN NULL ELSE lease_owner END,"
-            " lease_expires = CASE WHEN ? THEN NULL ELSE ? END WHERE guid = ?",
-            (due_at if woken else (micros(due) if due else None), release, release, micros(until), guid),
+        settled = self._connection.execute(
+            _SETTLE,
+            {
+                **_status(status),
+                "wakes": claim.wakes,
+                "due": maybe_micros(due),
+                "release": release,
+                "until": micros(until),
+                "guid": claim.deployment.guid,
+                "epoch": claim.epoch,
+            },
         )
-        return True
+        return settled.rowcount == 1
 
     def wake(
         self, *, now: datetime, guids: Sequence[str] = (), project_guid: str = "", secrets: Sequence[str] = ()
     ) -> int:
-        """Make deployments due now; see the port."""
-        woken = 0
-        for guid in guids:
-            woken += self._wake_one(guid, now)
-        for secret in secrets:
-            for (guid,) in self._connection.execute(
-                "SELECT deployment_guid FROM deployment_secrets WHERE project_guid = ? AND secret = ?",
-                (project_guid, secret),
-            ).fetchall():
-                woken += self._wake_one(guid, now)
-        return woken
+        """Make deployments due now; see the port. Ended ones stay ended once their containers are gone."""
+        wanted = {
+            "now": micros(now),
+            "guids": listed(guids),
+            "project": project_guid,
+            "secrets": listed(secrets),
+        }
+        return self._connection.execute(_WAKE, wanted).rowcount
 
     def next_due(self) -> datetime | None:
         """Return when the next deployment can be claimed."""
         row = self._connection.execute(
-            "SELECT min(max(due_at, coalesce(lease_expires, 0))) FROM deployments WHERE due_at IS NOT NULL"
+            "SELECT min(claimable_at) FROM deployments WHERE claimable_at IS NOT NULL"
         ).fetchone()
         return None if row[0] is None else moment(row[0])
 
     def using_secret(self, project_guid: str, secrets: Sequence[str]) -> Sequence[Deployment]:
-        """Return the live deployments that name one of ``secrets``."""
-        wanted = Filter("project_guid = ? AND deleted_at IS NULL", project_guid)
-        found = (
-            "(SELECT deployment_guid FROM deployment_secrets AS d WHERE d.project_guid = ? AND d.secret = ?)"
+        """Return the live deployments that name one of ``secrets``, in order of creation."""
+        return tuple(
+            _deployment(row) for row in self._connection.execute(_USING, (project_guid, listed(secrets)))
         )
-        guids = {
-            guid
-            for secret in secrets
-            for (guid,) in self._connection.execute(f"SELECT * FROM {found}", (project_guid, secret))
-        }
-        if not guids:
-            return ()
-        wanted.one_of("guid", sorted(guids))
-        return wanted.page(self._connection, _ROW, Page(limit=500), make=_deployment).items
 
     def live_guids(self) -> frozenset[str]:
         """Return the guids of all deployments that are not deleted."""
         rows = self._connection.execute("SELECT guid FROM deployments WHERE deleted_at IS NULL")
         return frozenset(guid for (guid,) in rows)
 
-    def _wake_one(self, guid: str, now: datetime) -> int:
-        return self._connection.execute(
-            "UPDATE deployments SET due_at = ?, wakes = wakes + 1"
-            " WHERE guid = ? AND (deleted_at IS NULL OR due_at IS NOT NULL)",
-            (micros(now), guid),
-        ).rowcount
-
-    def _save_status(self, guid: str, status: DeploymentStatus) -> None:
-        self._connection.execute(
-            "UPDATE deployments SET status = ?, phase = ? WHERE guid = ?",
-            (text(status), status.phase.value, guid),
-        )
+    def _one(self, condition: str, project_guid: str, name: str) -> Deployment | None:
+        row = self._connection.execute(
+            f"{_SELECT} WHERE project_guid = ? AND {condition}", (project_guid, name)
+        ).fetchone()
+        return _deployment(row) if row else None
 
     def _name_secrets(self, deployment: Deployment) -> None:
+        """Keep by which names a live deployment depends on secrets; an ended one depends on none."""
         self._connection.execute(
             "DELETE FROM deployment_secrets WHERE deployment_guid = ?", (deployment.guid,)
         )
@@ -202,16 +193,52 @@ class Deployments:
                 ],
             )
 
-    def _one(self, condition: str, project_guid: str, name: str) -> Deployment | None:
-        row = self._connection.execute(
-            f"{_ROW} WHERE project_guid = ? AND {condition}", (project_guid, name)
-        ).fetchone()
-        return _deployment(row) if row else None
+
+def _identity(deployment: Deployment) -> dict[str, object]:
+    return {
+        "guid": deployment.guid,
+        "name": deployment.name,
+        "project_guid": deployment.project_guid,
+        "creator_guid": deployment.creator_guid,
+        "created_at": micros(deployment.created_at),
+    }
 
 
-def _body(deployment: Deployment) -> str:
-    return text(replace(deployment, status=DeploymentStatus()))
+def _wish(deployment: Deployment) -> dict[str, object]:
+    return {
+        "updated_at": micros(deployment.updated_at),
+        "generation": deployment.generation,
+        "labels": text(deployment.labels),
+        "package_name": deployment.wish.package_name,
+        "package_version": deployment.wish.package_version,
+        "wish": text(deployment.wish),
+        "deleted_at": maybe_micros(deployment.deleted_at),
+    }
 
 
-def _deployment(row: Sequence[Any]) -> Deployment:
-    return replace(value(Deployment, row[1]), status=value(DeploymentStatus, row[2]))
+def _status(status: DeploymentStatus) -> dict[str, object]:
+    return {"phase": status.phase.value, "status": text(status)}
+
+
+def _due(row: Row) -> int:
+    due: int = row[-1]
+    return due
+
+
+def _deployment(row: Row) -> Deployment:
+    _, guid, name, project_guid, creator_guid, created, updated, wish, generation, labels, deleted, status = (
+        row
+    )
+    return Deployment(
+        guid,
+        name,
+        project_guid=project_guid,
+        creator_guid=creator_guid,
+        created_at=moment(created),
+        updated_at=moment(updated),
+        wish=value(Wish, wish),
+        generation=generation,
+        labels=value(dict[str, str], labels),
+        deleted_at=None if deleted is None else moment(deleted),
+        status=value(DeploymentStatus, status),
+    )

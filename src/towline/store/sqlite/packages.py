@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from typing import Any
 
-from towline.domain.errors import Conflict
 from towline.domain.listing import LabelSelector, Listing, Page
 from towline.domain.package import Package
-from towline.store.sqlite.codec import text, value
+from towline.store.sqlite.codec import Row, text, value
 from towline.store.sqlite.paging import Filter
+from towline.store.sqlite.uniqueness import unique
 
 
 class Packages:
@@ -21,7 +19,7 @@ class Packages:
 
     def add(self, package: Package) -> None:
         """Insert a package; see the port."""
-        try:
+        with unique(f"package {package.name!r} {package.version!r} exists in this project"):
             self._connection.execute(
                 "INSERT INTO packages (guid, project_guid, name, version, labels, body)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
@@ -34,19 +32,17 @@ class Packages:
                     text(package),
                 ),
             )
-        except sqlite3.IntegrityError as error:
-            raise Conflict(f"package {package.name!r} {package.version!r} exists in this project") from error
 
     def get(self, project_guid: str, name: str, *, version: str = "") -> Package | None:
         """Return the package by name or guid; without a version the newest created."""
         for column in ("name", "guid"):
             row = self._connection.execute(
-                f"SELECT body FROM packages WHERE project_guid = ? AND {column} = ?"
-                " AND (? = '' OR version = ?) ORDER BY seq DESC LIMIT 1",
-                (project_guid, name, version, version),
+                f"SELECT seq, body FROM packages WHERE project_guid = ?1 AND {column} = ?2"
+                " AND (?3 = '' OR version = ?3) ORDER BY +seq DESC LIMIT 1",
+                (project_guid, name, version),
             ).fetchone()
             if row:
-                return value(Package, row[0])
+                return _package(row)
         return None
 
     def remove(self, project_guid: str, name: str, *, version: str = "") -> Package | None:
@@ -62,10 +58,9 @@ class Packages:
         """Return a page in order of creation."""
         wanted = Filter("project_guid = ?", project_guid)
         wanted.selected(selector)
-        if name:
-            wanted.add("name = ?", name)
+        wanted.named("name", [name] if name else [])
         return wanted.page(self._connection, "SELECT seq, body FROM packages", page, make=_package)
 
 
-def _package(row: Sequence[Any]) -> Package:
+def _package(row: Row) -> Package:
     return value(Package, row[1])

@@ -24,9 +24,10 @@ class Proofs:
 
     def newest(self, secret_guid: str, *, image: str | None = None, most: int = 50) -> Sequence[Proof]:
         """Return a secret's newest proofs first; with ``image`` only those of that image."""
+        where, wanted = "secret_guid = ?", [secret_guid]
+        if image is not None:
+            where, wanted = f"{where} AND image = ?", [*wanted, image]
         rows = self._connection.execute(
-            "SELECT body FROM proofs WHERE secret_guid = ? AND (? IS NULL OR image = ?)"
-            " ORDER BY seq DESC LIMIT ?",
-            (secret_guid, image, image, most),
+            f"SELECT body FROM proofs WHERE {where} ORDER BY seq DESC LIMIT ?", (*wanted, most)
         )
         return tuple(value(Proof, body) for (body,) in rows)

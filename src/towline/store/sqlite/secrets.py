@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
+from typing import assert_never
 
-from towline.domain.errors import Conflict, NotFound
+from towline.domain.errors import NotFound
 from towline.domain.listing import LabelSelector, Listing, Page
 from towline.domain.secret import DockerSecret, OpaqueSecret, Secret
 from towline.ports import SecretRecord
-from towline.store.sqlite.codec import micros, text, value
+from towline.store.sqlite.codec import Row, micros, text, value
 from towline.store.sqlite.paging import Filter
+from towline.store.sqlite.uniqueness import unique
 
 _RECORD = """
 SELECT seq, kind, body, document,
@@ -30,7 +31,7 @@ class Secrets:
     def add(self, record: SecretRecord) -> None:
         """Insert a new secret; see the port."""
         metadata = record.secret.metadata
-        try:
+        with unique(f"secret {metadata.name!r} exists in this project"):
             self._connection.execute(
                 "INSERT INTO secrets (guid, project_guid, name, version, kind, labels, body, document)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -45,25 +46,18 @@ class Secrets:
                     record.document,
                 ),
             )
-        except sqlite3.IntegrityError as error:
-            raise Conflict(f"secret {metadata.name!r} exists in this project") from error
         self._add_version(record)
 
     def get(self, project_guid: str, name: str) -> SecretRecord | None:
         """Return the newest version of a secret; see the port."""
-        for column in ("name", "guid"):
-            row = self._connection.execute(
-                f"{_RECORD} WHERE project_guid = ? AND {column} = ?", (project_guid, name)
-            ).fetchone()
-            if row:
-                return _record(row)
-        return None
+        row = self._find(_RECORD, project_guid, name)
+        return _record(row) if row else None
 
     def save(self, record: SecretRecord) -> None:
         """Replace a row; see the port."""
         metadata = record.secret.metadata
         before = self._connection.execute(
-            "SELECT version FROM secrets WHERE guid = ?", (metadata.guid,)
+            "SELECT version, body FROM secrets WHERE guid = ?", (metadata.guid,)
         ).fetchone()
         if before is None:
             raise NotFound("secret", metadata.name)
@@ -71,11 +65,19 @@ class Secrets:
             "UPDATE secrets SET version = ?, labels = ?, body = ?, document = ? WHERE guid = ?",
             (metadata.version, text(metadata.labels), text(record.secret), record.document, metadata.guid),
         )
-        if before[0] != metadata.version:
+        old_version, old_body = before
+        if old_version == metadata.version:
             self._connection.execute(
-                "UPDATE secret_versions SET sealed = NULL WHERE secret_guid = ?", (metadata.guid,)
+                "UPDATE secret_versions SET sealed = ?1"
+                " WHERE secret_guid = ?2 AND version = ?3 AND sealed <> ?1",
+                (record.sealed, metadata.guid, metadata.version),
             )
-            self._add_version(record)
+            return
+        self._connection.execute(
+            "UPDATE secret_versions SET sealed = NULL, body = ? WHERE secret_guid = ? AND version = ?",
+            (old_body, metadata.guid, old_version),
+        )
+        self._add_version(record)
 
     def remove(self, project_guid: str, name: str) -> SecretRecord | None:
         """Delete a secret with all versions; see the port."""
@@ -86,14 +88,8 @@ class Secrets:
 
     def document(self, project_guid: str, name: str) -> bytes | None:
         """Return only the ready-made document."""
-        for column in ("name", "guid"):
-            row = self._connection.execute(
-                f"SELECT document FROM secrets WHERE project_guid = ? AND {column} = ?",
-                (project_guid, name),
-            ).fetchone()
-            if row:
-                return bytes(row[0])
-        return None
+        row = self._find("SELECT document FROM secrets", project_guid, name)
+        return row[0] if row else None
 
     def page(
         self, project_guid: str, page: Page, *, selector: LabelSelector, names: Sequence[str] = ()
@@ -106,29 +102,58 @@ class Secrets:
     ) -> Listing[bytes]:
         """Return a page of ready-made documents."""
         query = "SELECT seq, document FROM secrets"
-        return _wanted(project_guid, selector, names).page(
-            self._connection, query, page, make=lambda row: row[1]
-        )
+        return _wanted(project_guid, selector, names).page(self._connection, query, page, make=_document)
+
+    def _find(self, query: str, project_guid: str, name: str) -> Row | None:
+        """Return a row by name, else by guid: two look-ups, of which the second is hardly ever needed."""
+        wanted = (project_guid, name)
+        found: Row | None = self._connection.execute(
+            f"{query} WHERE project_guid = ? AND name = ?", wanted
+        ).fetchone()
+        if found is None:
+            found = self._connection.execute(
+                f"{query} WHERE project_guid = ? AND guid = ?", wanted
+            ).fetchone()
+        return found
 
     def _add_version(self, record: SecretRecord) -> None:
         metadata = record.secret.metadata
         self._connection.execute(
-            "INSERT INTO secret_versions (secret_guid, version, updated_at, sealed) VALUES (?, ?, ?, ?)",
-            (metadata.guid, metadata.version, micros(metadata.updated_at), record.sealed),
+            "INSERT INTO secret_versions (secret_guid, version, created_at, creator_guid, sealed)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (
+                metadata.guid,
+                metadata.version,
+                micros(metadata.updated_at),
+                metadata.creator_guid,
+                record.sealed,
+            ),
         )
 
 
 def _wanted(project_guid: str, selector: LabelSelector, names: Sequence[str]) -> Filter:
     wanted = Filter("project_guid = ?", project_guid)
     wanted.selected(selector)
-    wanted.one_of("name", names)
+    wanted.named("name", names)
     return wanted
 
 
 def _kind(secret: Secret) -> str:
-    return "Docker" if isinstance(secret, DockerSecret) else "Opaque"
+    match secret:
+        case DockerSecret():
+            return "Docker"
+        case OpaqueSecret():
+            return "Opaque"
+        case _:
+            assert_never(secret)
 
 
-def _record(row: Sequence[Any]) -> SecretRecord:
-    secret: Secret = value(DockerSecret, row[2]) if row[1] == "Docker" else value(OpaqueSecret, row[2])
-    return SecretRecord(secret, sealed=bytes(row[4] or b""), document=bytes(row[3]))
+def _document(row: Row) -> bytes:
+    document: bytes = row[1]
+    return document
+
+
+def _record(row: Row) -> SecretRecord:
+    _, kind, body, document, sealed = row
+    secret: Secret = value(DockerSecret, body) if kind == "Docker" else value(OpaqueSecret, body)
+    return SecretRecord(secret, sealed, document=document)

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
 
 from towline.domain.account import Member, Organization, OrganizationRole, Project, User
-from towline.domain.errors import Conflict, NotFound
+from towline.domain.errors import NotFound
 from towline.domain.listing import LabelSelector, Listing, Page
-from towline.store.sqlite.codec import micros, moment, text, value
+from towline.store.sqlite.codec import Row, micros, moment, text, value
 from towline.store.sqlite.paging import Filter
+from towline.store.sqlite.uniqueness import unique
 
 _ORGANIZATION = "SELECT guid, name, short_guid, creator_guid, created_at FROM organizations"
-_PROJECT = (
-    "SELECT seq, guid, name, organization_guid, creator_guid, created_at, updated_at, labels, features"
-    " FROM projects"
-)
+_PROJECT = "seq, guid, name, organization_guid, creator_guid, created_at, updated_at, labels, features"
+
+_VISIBLE = """
+(guid IN (SELECT owner_guid FROM members WHERE user_guid = ?)
+ OR organization_guid IN (
+   SELECT owner_guid FROM members
+   WHERE user_guid = ? AND EXISTS (SELECT 1 FROM json_each(roles) AS role WHERE role.value = ?)))
+"""
 
 
 class Tenants:
@@ -52,15 +56,15 @@ class Tenants:
     def organizations_of(self, user_guid: str) -> Sequence[tuple[Organization, tuple[str, ...]]]:
         """Return a user's organizations with the user's role names there, by name."""
         rows = self._connection.execute(
-            "SELECT o.guid, name, short_guid, creator_guid, created_at, roles FROM organizations AS o"
-            " JOIN members ON owner_guid = o.guid WHERE user_guid = ? ORDER BY name",
+            "SELECT guid, name, short_guid, creator_guid, created_at, roles"
+            " FROM organizations JOIN members ON owner_guid = guid WHERE user_guid = ? ORDER BY name, seq",
             (user_guid,),
         )
-        return tuple((_organization(row), _roles(row[5])) for row in rows)
+        return tuple((_organization(row[:-1]), _roles(row[-1])) for row in rows)
 
     def add_project(self, project: Project) -> None:
         """Insert a project; see the port."""
-        try:
+        with unique(f"project {project.name!r} exists in this organization"):
             self._connection.execute(
                 "INSERT INTO projects (guid, name, organization_guid, creator_guid, created_at, updated_at,"
                 " labels, features) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -75,20 +79,14 @@ class Tenants:
                     project.features,
                 ),
             )
-        except sqlite3.IntegrityError as error:
-            raise Conflict(f"project {project.name!r} exists in this organization") from error
 
     def project(self, guid: str) -> Project | None:
         """Return a project."""
-        row = self._connection.execute(f"{_PROJECT} WHERE guid = ?", (guid,)).fetchone()
-        return _project(row) if row else None
+        return self._one("guid = ?", guid)
 
     def project_named(self, organization_guid: str, name: str) -> Project | None:
         """Return an organization's project of exactly that name."""
-        row = self._connection.execute(
-            f"{_PROJECT} WHERE organization_guid = ? AND name = ?", (organization_guid, name)
-        ).fetchone()
-        return _project(row) if row else None
+        return self._one("organization_guid = ? AND name = ?", organization_guid, name)
 
     def save_project(self, project: Project) -> None:
         """Replace labels, features and updated_at."""
@@ -114,32 +112,26 @@ class Tenants:
         selector: LabelSelector,
     ) -> Listing[tuple[Project, tuple[str, ...]]]:
         """Return the projects a user may see; an organization's admin sees all of it."""
-        wanted = Filter(
-            "(guid IN (SELECT owner_guid FROM members WHERE user_guid = ?) OR organization_guid IN"
-            " (SELECT owner_guid FROM members WHERE user_guid = ? AND roles LIKE ?))",
-            user_guid,
-            user_guid,
-            f'%"{OrganizationRole.ADMIN.value}"%',
-        )
+        wanted = Filter(_VISIBLE, user_guid, user_guid, OrganizationRole.ADMIN.value)
         wanted.one_of("organization_guid", organizations)
         wanted.selected(selector)
-        if name:
-            wanted.add("name = ?", name)
-        found = wanted.page(self._connection, _PROJECT, page, make=_project)
-        return Listing(
-            tuple((project, self.roles(project.guid, user_guid)) for project in found.items), found.next
-        )
+        wanted.one_of("name", [name] if name else [])
+        found = wanted.page(self._connection, f"SELECT {_PROJECT} FROM projects", page, make=_project)
+        mine = tuple((project, self.roles(project.guid, user_guid)) for project in found.items)
+        return Listing(mine, found.next)
 
     def set_member(self, owner_guid: str, user_guid: str, role_names: tuple[str, ...]) -> None:
         """Give a user these roles; an empty tuple takes membership away."""
-        self._connection.execute(
-            "DELETE FROM members WHERE owner_guid = ? AND user_guid = ?", (owner_guid, user_guid)
-        )
-        if role_names:
+        if not role_names:
             self._connection.execute(
-                "INSERT INTO members (owner_guid, user_guid, roles) VALUES (?, ?, ?)",
-                (owner_guid, user_guid, text(role_names)),
+                "DELETE FROM members WHERE owner_guid = ? AND user_guid = ?", (owner_guid, user_guid)
             )
+            return
+        self._connection.execute(
+            "INSERT INTO members (owner_guid, user_guid, roles) VALUES (?, ?, ?)"
+            " ON CONFLICT (owner_guid, user_guid) DO UPDATE SET roles = excluded.roles",
+            (owner_guid, user_guid, text(role_names)),
+        )
 
     def members(self, owner_guid: str) -> Sequence[Member]:
         """Return the members of an organization or project, by address."""
@@ -148,13 +140,7 @@ class Tenants:
             " JOIN users ON guid = user_guid WHERE owner_guid = ? ORDER BY email_key",
             (owner_guid,),
         )
-        return tuple(
-            Member(
-                User(row[0], row[1], first_name=row[2], last_name=row[3], created_at=moment(row[4])),
-                _roles(row[5]),
-            )
-            for row in rows
-        )
+        return tuple(_member(row) for row in rows)
 
     def roles(self, owner_guid: str, user_guid: str) -> tuple[str, ...]:
         """Return a user's role names in an organization or project."""
@@ -163,23 +149,39 @@ class Tenants:
         ).fetchone()
         return _roles(row[0]) if row else ()
 
+    def _one(self, condition: str, *wanted: str) -> Project | None:
+        row = self._connection.execute(
+            f"SELECT {_PROJECT} FROM projects WHERE {condition}", wanted
+        ).fetchone()
+        return _project(row) if row else None
+
 
 def _roles(body: str) -> tuple[str, ...]:
     return value(tuple[str, ...], body)
 
 
-def _organization(row: Any) -> Organization:  # noqa: ANN401  (a row of the database)
-    return Organization(row[0], row[1], short_guid=row[2], creator_guid=row[3], created_at=moment(row[4]))
+def _organization(row: Row) -> Organization:
+    guid, name, short_guid, creator_guid, created = row
+    return Organization(
+        guid, name, short_guid=short_guid, creator_guid=creator_guid, created_at=moment(created)
+    )
 
 
-def _project(row: Any) -> Project:  # noqa: ANN401  (a row of the database)
+def _member(row: Row) -> Member:
+    guid, email, first_name, last_name, created, roles = row
+    user = User(guid, email, first_name=first_name, last_name=last_name, created_at=moment(created))
+    return Member(user, _roles(roles))
+
+
+def _project(row: Row) -> Project:
+    _, guid, name, organization_guid, creator_guid, created, updated, labels, features = row
     return Project(
-        row[1],
-        row[2],
-        organization_guid=row[3],
-        creator_guid=row[4],
-        created_at=moment(row[5]),
-        updated_at=moment(row[6]),
-        labels=value(dict[str, str], row[7]),
-        features=bytes(row[8]),
+        guid,
+        name,
+        organization_guid=organization_guid,
+        creator_guid=creator_guid,
+        created_at=moment(created),
+        updated_at=moment(updated),
+        labels=value(dict[str, str], labels),
+        features=features,
     )

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import TypeVar
 
 from towline.domain.errors import StoreFailed
 from towline.ports import Transaction
@@ -26,13 +26,12 @@ MOST_IN_A_COMMIT = 256
 
 
 @dataclass(slots=True)
-class _Change(Generic[T]):
+class _Change:
     """A change that waits for the writer, and the future that its caller waits for."""
 
-    run: Callable[[Transaction], T]
+    run: Callable[[Transaction], None]
     loop: asyncio.AbstractEventLoop
-    done: asyncio.Future[T]
-    result: Any = None
+    done: asyncio.Future[None]
     failure: BaseException | None = None
 
 
@@ -43,7 +42,7 @@ class Writer:
         self._connection = connection
         self._transaction = SqliteTransaction(connection)
         self._turns = turns
-        self._waiting: queue.SimpleQueue[_Change[Any] | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[_Change | None] = queue.SimpleQueue()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="towline-writer", daemon=True)
         self._thread.start()
@@ -53,9 +52,11 @@ class Writer:
         if self._closed:
             raise StoreFailed("the store is closed")
         loop = asyncio.get_running_loop()
-        queued: _Change[T] = _Change(change, loop, done=loop.create_future())
+        results: list[T] = []
+        queued = _Change(lambda tx: results.append(change(tx)), loop, done=loop.create_future())
         self._waiting.put(queued)
-        return await queued.done
+        await queued.done
+        return results[0]
 
     async def close(self) -> None:
         """Finish what was accepted and close the connection."""
@@ -73,9 +74,9 @@ class Writer:
         finally:
             self._connection.close()
 
-    def _next_batch(self) -> list[_Change[Any]]:
+    def _next_batch(self) -> list[_Change]:
         """Wait for a change and return it with all that queue behind it; empty once the store closes."""
-        batch: list[_Change[Any]] = []
+        batch: list[_Change] = []
         following = self._waiting.get()
         while following is not None:
             batch.append(following)
@@ -86,7 +87,7 @@ class Writer:
             self._waiting.put(None)
         return batch
 
-    def _commit(self, batch: Sequence[_Change[Any]]) -> None:
+    def _commit(self, batch: Sequence[_Change]) -> None:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             for change in batch:
@@ -98,11 +99,11 @@ class Writer:
             for change in batch:
                 change.failure = change.failure or _failed(error)
 
-    def _run(self, change: _Change[Any]) -> None:
+    def _run(self, change: _Change) -> None:
         """Run one change; SQLite itself may have ended the whole transaction, then the release raises."""
         self._connection.execute("SAVEPOINT change")
         try:
-            change.result = change.run(self._transaction)
+            change.run(self._transaction)
         except BaseException as failure:  # noqa: BLE001  (raised again at the caller)
             change.failure = _failed(failure) if isinstance(failure, sqlite3.Error) else failure
             self._connection.execute("ROLLBACK TO change")
@@ -115,7 +116,7 @@ def _failed(error: sqlite3.Error) -> StoreFailed:
     return failure
 
 
-def _tell(batch: Sequence[_Change[Any]]) -> None:
+def _tell(batch: Sequence[_Change]) -> None:
     """Wake the callers, each loop once."""
     for loop in {change.loop for change in batch}:
         mine = [change for change in batch if change.loop is loop]
@@ -125,11 +126,11 @@ def _tell(batch: Sequence[_Change[Any]]) -> None:
             continue
 
 
-def _deliver(changes: Sequence[_Change[Any]]) -> None:
+def _deliver(changes: Sequence[_Change]) -> None:
     for change in changes:
         if change.done.done():
             continue
         if change.failure is None:
-            change.done.set_result(change.result)
+            change.done.set_result(None)
         else:
             change.done.set_exception(change.failure)
