@@ -62,21 +62,16 @@ def _certificate(error: ssl.SSLCertVerificationError, host: str) -> NoAnswer:
 
 
 def _tls(error: ssl.SSLError, host: str) -> NoAnswer:
-    if error.reason in _NOT_TLS:
+    if any(reason in str(error.reason or error) for reason in _NOT_TLS):
         return NoAnswer(FindingCode.PLAIN_HTTP_REGISTRY, f"{host} does not speak TLS")
     return NoAnswer(FindingCode.REGISTRY_RESET, f"{host} ended the TLS handshake: {error.reason}")
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """Return the system's own error inside the library's."""
-    seen = {id(error)}
-    while True:
-        inner = (
-            getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error.__cause__
-        )
-        if not isinstance(inner, BaseException) or id(inner) in seen:
-            return error
-        if isinstance(error, AddressRefused | ssl.SSLError | socket.gaierror | ConnectionRefusedError):
-            return error
-        seen.add(id(inner))
-        error = inner
+    """Return the system's own error inside the library's, which inherit from the same classes."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return error.certificate_error
+    if isinstance(error, aiohttp.ClientConnectorError):
+        inner = error.os_error
+        return inner.__cause__ if isinstance(inner.__cause__, AddressRefused) else inner
+    return error

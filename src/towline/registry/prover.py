@@ -96,11 +96,16 @@ async def _login(conversation: Conversation) -> Answer:
     if chosen(reply.challenges) is None:
         return Answer(Verdict.UNPROVED)
     await conversation.authorize(reply, scope="")
-    again = await conversation.ask("GET", "/v2/")
-    if again.status != 200:
-        raise refusal_of(again, has_credential=True, accepted=conversation.accepted)
-    conversation.accepted = True
+    await _check_login(conversation)
     return Answer(Verdict.VERIFIED)
+
+
+async def _check_login(conversation: Conversation) -> None:
+    """Ask for ``/v2/`` with the authorization at hand; raise Refused unless it is accepted."""
+    reply = await conversation.ask("GET", "/v2/")
+    if reply.status != 200:
+        raise refusal_of(reply, has_credential=True, accepted=conversation.accepted)
+    conversation.accepted = True
 
 
 class _ImageProof:
@@ -137,8 +142,10 @@ class _ImageProof:
     async def _authorize(self, reply: Reply) -> None:
         if chosen(reply.challenges) is None:
             return
-        await self._conversation.authorize(reply, scope=pull_scope(self._image.repository))
+        bearer = await self._conversation.authorize(reply, scope=pull_scope(self._image.repository))
         self._authorized = True
+        if bearer is None:
+            await _check_login(self._conversation)  # a later 401 is then about the repository
 
     async def _head(self) -> Reply:
         """Return the successful answer for the manifest, by HEAD where the registry knows it."""
