@@ -11,6 +11,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
+from towline.cli.failure import Failure
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
@@ -71,6 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``towline`` with these arguments, by default the process's; return the exit code."""
     try:
         return _main(list(sys.argv[1:] if argv is None else argv))
+    except Failure as failure:
+        return _failed(failure)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -122,6 +126,13 @@ def _help(words: list[str]) -> int:
         "`towline COMMAND --help` tells more and shows examples.\n\n" + EXIT_CODES
     )
     return 0
+
+
+def _failed(failure: Failure) -> int:
+    from towline.cli.output import clean
+
+    sys.stderr.write(f"towline: {clean(str(failure))}\n")
+    return failure.code
 
 
 def _unknown(name: str) -> int:
