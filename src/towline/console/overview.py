@@ -66,7 +66,7 @@ class OverviewPage:
             "form_token": self._sessions.form_token(request),
         }
         if chosen is None:
-            return page("no_project.html", **frame)
+            return page("no_project.html", frame)
         return await self._project_page(principal, chosen, frame)
 
     async def _project_page(
@@ -77,16 +77,16 @@ class OverviewPage:
         except NotFound:
             return see_other("/")
         deployments = await self._deployments.list(access, Page(limit=MOST_ROWS), query=DeploymentQuery())
-        return page(
-            "overview.html",
+        values = {
             **frame,
-            project=project,
-            deployments=deployments.items,
-            secrets=await self._secrets_of(access),
-            may_see_secrets=access.may(Permission.DEPLOY),
-            error_texts=ERROR_TEXTS,
-            now=self._clock(),
-        )
+            "project": project,
+            "deployments": deployments.items,
+            "secrets": await self._secrets_of(access),
+            "may_see_secrets": access.may(Permission.DEPLOY),
+            "error_texts": ERROR_TEXTS,
+            "now": self._clock(),
+        }
+        return page("overview.html", values)
 
     async def _secrets_of(self, access: Access) -> object:
         listing = await self._secrets.list(access, Page(limit=MOST_ROWS), selector=LabelSelector())

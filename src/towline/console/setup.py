@@ -29,7 +29,7 @@ class SetupPage:
     async def show(self, request: Request) -> Response:
         """Show the form."""
         values = dict.fromkeys(_FIELDS, "") | {"token": request.query_params.get("token", "")}
-        return page("setup.html", values=values, problem="")
+        return page("setup.html", {"values": values, "problem": ""})
 
     async def submit(self, request: Request) -> Response:
         """Make the account and sign it in, or show the form again with what was wrong."""
@@ -48,7 +48,7 @@ class SetupPage:
                 project=values["project"].strip(),
             )
         except TowlineError as error:
-            return page("setup.html", status=400, values=values, problem=str(error))
+            return page("setup.html", {"values": values, "problem": str(error)}, status=400)
         return self._sessions.begin(see_other("/"), token)
 
 

@@ -26,7 +26,7 @@ class SignInPage:
 
     async def show(self, request: Request) -> Response:
         """Show the form; on a first start say where the set-up link is."""
-        return page("sign_in.html", email=request.query_params.get("email", ""), problem="")
+        return page("sign_in.html", {"email": request.query_params.get("email", ""), "problem": ""})
 
     async def submit(self, request: Request) -> Response:
         """Sign in, or show the form again with what was wrong."""
@@ -37,9 +37,11 @@ class SignInPage:
             self._sessions.check_origin(request)
             token = await self._accounts.login(email, password, level=TokenLevel.MEDIUM, peer=peer)
         except NotSignedIn:
-            return page("sign_in.html", status=401, email=email, problem="Address or password is wrong.")
+            return page(
+                "sign_in.html", {"email": email, "problem": "Address or password is wrong."}, status=401
+            )
         except (Throttled, NotAllowed) as error:
-            return page("sign_in.html", status=403, email=email, problem=str(error))
+            return page("sign_in.html", {"email": email, "problem": str(error)}, status=403)
         return self._sessions.begin(see_other("/"), token)
 
     async def leave(self, request: Request) -> Response:

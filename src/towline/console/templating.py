@@ -9,6 +9,7 @@ import jinja2
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
 HERE = Path(__file__).parent
@@ -40,9 +41,9 @@ _templates = jinja2.Environment(
 _templates.filters["moment"] = _moment
 
 
-def page(template: str, *, status: int = 200, **values: object) -> Response:
+def page(template: str, values: Mapping[str, object], *, status: int = 200) -> Response:
     """Return the page that ``template`` makes of ``values``."""
-    text = _templates.get_template(template).render(**values)
+    text = _templates.get_template(template).render(values)
     return HTMLResponse(text, status_code=status, headers=HEADERS)
 
 

@@ -1,0 +1,63 @@
+"""Where secret values rest and credentials come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from towline.domain.audit import Door
+    from towline.domain.credential import Credential, Password
+    from towline.domain.image import ImageReference
+    from towline.domain.package import SecretKeyRef
+    from towline.domain.registry import RegistryAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a sealed value belongs to; it does not open in another place."""
+
+    project_guid: str
+    secret_guid: str
+    version: int
+
+
+class Vault(Protocol):
+    """Seals secret values."""
+
+    async def seal(self, plain: Password, binding: Binding) -> bytes:
+        """Return ``plain`` encrypted for ``binding`` with a fresh data key."""
+
+    async def open(self, sealed: bytes, binding: Binding) -> Password:
+        """Return what was sealed; raise SealBroken if it does not open there."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedCredential:
+    """A credential that came out of a door, and where it came from."""
+
+    credential: Credential
+    secret_guid: str
+    secret_version: int
+    address: RegistryAddress
+
+
+class Keychain(Protocol):
+    """Where credentials and secret values come from; every answer leaves an audit row."""
+
+    async def resolve(
+        self, project_guid: str, secret: str, image: ImageReference, *, door: Door, actor: str
+    ) -> ResolvedCredential | None:
+        """Return what opens ``image`` from the secret of that name or guid.
+
+        None when there is no such docker secret. Raises PullRefused with
+        ``secret-registry-mismatch`` when the secret belongs to another registry: it is then not opened.
+        """
+
+    async def login(
+        self, project_guid: str, secret: str, *, door: Door, actor: str
+    ) -> ResolvedCredential | None:
+        """Return the credential of that docker secret, for a login at its own registry and nowhere else."""
+
+    async def value(self, project_guid: str, ref: SecretKeyRef, *, actor: str) -> Password | None:
+        """Return the value of one key of an opaque secret; None when secret or key is missing."""

@@ -1,0 +1,80 @@
+"""Rows of deployments: wishes, leases, statuses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from towline.domain.listing import LabelSelector, Listing, Page
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from towline.domain.deployment import Deployment, DeploymentStatus, Phase
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentQuery:
+    """Which deployments a list wants; empty means all. Deleted ones only when ``phases`` names Stopped."""
+
+    names: Sequence[str] = ()
+    guids: Sequence[str] = ()
+    phases: Sequence[Phase] = ()
+    package_name: str = ""
+    package_version: str = ""
+    selector: LabelSelector = field(default_factory=LabelSelector)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A deployment that this process alone may move until ``expires_at``; ``epoch`` fences late writers."""
+
+    deployment: Deployment
+    epoch: int
+    expires_at: datetime
+    wakes: int = 0
+    """How often the deployment had been woken when it was claimed: the store's own mark."""
+
+
+class DeploymentRows(Protocol):
+    """Deployments of all projects: people's wishes, and the reconciler's leases and statuses."""
+
+    def add(self, deployment: Deployment, *, due: datetime) -> None:
+        """Insert a deployment; raise Conflict if a live one of that name exists in its project."""
+
+    def get(self, project_guid: str, name: str, *, guid: str = "") -> Deployment | None:
+        """Return the live deployment of that name or guid, or any one by ``guid``."""
+
+    def wish(self, deployment: Deployment, *, due: datetime) -> None:
+        """Save wish, labels, generation, deleted_at and, when deleted, the status; make it due."""
+
+    def page(self, project_guid: str, page: Page, *, query: DeploymentQuery) -> Listing[Deployment]:
+        """Return a page in order of creation."""
+
+    def claim(self, owner: str, *, now: datetime, until: datetime, most: int) -> Sequence[Claim]:
+        """Take up to ``most`` deployments that are due and free, oldest due first."""
+
+    def settle(
+        self, claim: Claim, status: DeploymentStatus, *, due: datetime | None, release: bool, until: datetime
+    ) -> bool:
+        """Save a status under a lease, due again at ``due`` (None: at rest until woken).
+
+        ``release`` gives the lease back, else it is renewed to ``until``. Returns False, and saves
+        nothing, when the lease was lost. A wake or wish that arrived since the claim keeps the
+        deployment due now. The status of a deployment deleted meanwhile stays Stopped.
+        """
+
+    def wake(
+        self, *, now: datetime, guids: Sequence[str] = (), project_guid: str = "", secrets: Sequence[str] = ()
+    ) -> int:
+        """Make deployments due now: ``guids``, or those of a project that name one of ``secrets``."""
+
+    def next_due(self) -> datetime | None:
+        """Return when the next deployment can be claimed: due, and any lease on it run out."""
+
+    def using_secret(self, project_guid: str, secrets: Sequence[str]) -> Sequence[Deployment]:
+        """Return the live deployments that name one of ``secrets`` (names or guids)."""
+
+    def live_guids(self) -> frozenset[str]:
+        """Return the guids of all deployments that are not deleted, of all projects."""

@@ -1,0 +1,45 @@
+"""What is asked of registries, and where images come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from towline.domain.image import ImageReference
+    from towline.domain.proof import Answer, Platform
+    from towline.domain.registry import RegistryAddress
+    from towline.domain.workload import PullAccess
+
+
+class RegistryProver(Protocol):
+    """Asks registries questions without pulling. Never raises for what a registry does: it answers."""
+
+    async def login(self, address: RegistryAddress, access: PullAccess) -> Answer:
+        """Answer whether the registry accepts the credential, without naming an image."""
+
+    async def image(self, image: ImageReference, access: PullAccess, *, platform: Platform) -> Answer:
+        """Answer whether the image can be pulled for ``platform``, and what it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A manifest as the registry sent it, its digest checked."""
+
+    digest: str
+    media_type: str
+    content: bytes
+
+
+class ImageSource(Protocol):
+    """Where an engine that pulls images itself gets them from. Raises PullRefused with the finding."""
+
+    async def manifest(self, image: ImageReference, access: PullAccess) -> Manifest:
+        """Return the manifest that the reference's digest (else tag) names; its digest is verified."""
+
+    def blob(
+        self, image: ImageReference, digest: str, access: PullAccess, *, offset: int = 0
+    ) -> AsyncIterator[bytes]:
+        """Yield a blob's bytes from ``offset`` on, not verified: the receiver hashes what it stores."""

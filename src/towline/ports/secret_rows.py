@@ -1,0 +1,71 @@
+"""Rows of secrets and packages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from towline.domain.listing import LabelSelector, Listing, Page
+    from towline.domain.package import Package
+    from towline.domain.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRecord:
+    """A secret's row: the value, its sealed bytes, and the wire document kept ready-made beside it."""
+
+    secret: Secret
+    sealed: bytes
+    document: bytes
+
+
+class SecretRows(Protocol):
+    """Secrets of all projects. ``name`` arguments take a name or a guid."""
+
+    def add(self, record: SecretRecord) -> None:
+        """Insert a new secret; raise Conflict if the project has one of that name."""
+
+    def get(self, project_guid: str, name: str) -> SecretRecord | None:
+        """Return the newest version of a secret."""
+
+    def save(self, record: SecretRecord) -> None:
+        """Replace the row of the secret with that guid; a new version number keeps the old one's
+        metadata as history and destroys the old sealed value. Raise NotFound if the row is gone.
+        """
+
+    def remove(self, project_guid: str, name: str) -> SecretRecord | None:
+        """Delete a secret with all versions and return what it was."""
+
+    def document(self, project_guid: str, name: str) -> bytes | None:
+        """Return only the ready-made document: the hot path of GET."""
+
+    def page(
+        self, project_guid: str, page: Page, *, selector: LabelSelector, names: Sequence[str] = ()
+    ) -> Listing[SecretRecord]:
+        """Return a page in order of creation."""
+
+    def documents(
+        self, project_guid: str, page: Page, *, selector: LabelSelector, names: Sequence[str] = ()
+    ) -> Listing[bytes]:
+        """Return a page of ready-made documents: the hot path of lists."""
+
+
+class PackageRows(Protocol):
+    """Packages of all projects."""
+
+    def add(self, package: Package) -> None:
+        """Insert a package; raise Conflict if name and version exist in its project."""
+
+    def get(self, project_guid: str, name: str, *, version: str = "") -> Package | None:
+        """Return the package by name or guid; without a version the newest created."""
+
+    def remove(self, project_guid: str, name: str, *, version: str = "") -> Package | None:
+        """Delete one version and return what it was."""
+
+    def page(
+        self, project_guid: str, page: Page, *, selector: LabelSelector, name: str = ""
+    ) -> Listing[Package]:
+        """Return a page in order of creation."""

@@ -1,0 +1,55 @@
+"""The store: transactions over all rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from towline.ports.account_rows import AccountRows, TenantRows
+    from towline.ports.deployment_rows import DeploymentRows
+    from towline.ports.record_rows import AuditRows, ProofRows, RegistryRows, SettingRows
+    from towline.ports.secret_rows import PackageRows, SecretRows
+
+T = TypeVar("T")
+
+
+class Transaction(Protocol):
+    """All rows, seen and changed together: everything happens or nothing does."""
+
+    @property
+    def secrets(self) -> SecretRows: ...
+    @property
+    def packages(self) -> PackageRows: ...
+    @property
+    def deployments(self) -> DeploymentRows: ...
+    @property
+    def accounts(self) -> AccountRows: ...
+    @property
+    def tenants(self) -> TenantRows: ...
+    @property
+    def proofs(self) -> ProofRows: ...
+    @property
+    def audit(self) -> AuditRows: ...
+    @property
+    def registries(self) -> RegistryRows: ...
+    @property
+    def settings(self) -> SettingRows: ...
+
+
+class Store(Protocol):
+    """Where state rests."""
+
+    async def read(self, question: Callable[[Transaction], T]) -> T:
+        """Run ``question`` on a consistent view and return its result. It must not write."""
+
+    async def write(self, change: Callable[[Transaction], T]) -> T:
+        """Run ``change`` in a transaction and return its result once it is durable.
+
+        An exception from ``change`` undoes all it did and is raised here. It may run on another
+        thread and together with other changes in one commit.
+        """
+
+    async def close(self) -> None:
+        """Finish what was accepted and close."""
