@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import ssl
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from towline.cli.contexts import Context
 
 PATIENCE = 120.0
+_GUID = re.compile(r"project-[a-z]{24}")
 _EXIT_CODES = {400: 2, 401: 5, 403: 5, 404: 3, 409: 4, 412: 6, 413: 2, 422: 2}
 
 
@@ -132,7 +134,7 @@ def opened(args: argparse.Namespace) -> Client:
     context = client.context
     if not context.project:
         raise Failure("no project is chosen; use `towline project select NAME` or --project", code=2)
-    if not context.project.startswith("project-"):
+    if not _GUID.fullmatch(context.project):
         project = project_named(client, context.project)
         return Client(replace(context, project=text_at(project, "metadata", "guid")))
     return client
