@@ -1,0 +1,72 @@
+"""``towline apply``."""
+
+from __future__ import annotations
+
+import http.client
+from typing import TYPE_CHECKING
+
+from towline.cli import flags
+from towline.cli.client import opened, part
+from towline.cli.documents import text_at
+from towline.cli.failure import ApiError
+from towline.cli.manifests import read_manifests
+from towline.cli.output import say, show
+
+if TYPE_CHECKING:
+    import argparse
+
+    from towline.cli.client import Client
+    from towline.cli.documents import Document
+
+SUMMARY = "create or change what YAML documents describe"
+DESCRIPTION = """\
+Create what YAML documents describe: secrets first, then packages, then deployments. A secret that
+is there already is replaced; packages never change, and a deployment is left as it is.
+"""
+EXAMPLES = """\
+examples:
+  towline apply -f talker.yaml
+  cat secret.yaml talker.yaml | towline apply -f -
+"""
+
+_PATHS = {"Secret": "/v2/secrets/", "Package": "/v2/packages/", "Deployment": "/v2/deployments/"}
+_COLUMNS = ("KIND", "NAME", "GUID")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("-f", "--file", metavar="FILE", required=True, help="YAML; - reads standard input")
+    flags.connection(parser)
+    flags.output(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Create or change; return 0 if all is as described."""
+    order = list(_PATHS)
+    manifests = read_manifests(args.file, kinds=order)
+    manifests.sort(key=lambda each: order.index(text_at(each, "kind")))
+    client = opened(args)
+    quiet = args.output != "table"
+    done = [_applied(client, manifest, quiet=quiet) for manifest in manifests]
+    if quiet:
+        show(done, args.output, columns=_COLUMNS, row=lambda each: (text_at(each, "kind"),))
+    return 0
+
+
+def _applied(client: Client, manifest: Document, *, quiet: bool) -> Document:
+    kind, name = text_at(manifest, "kind"), text_at(manifest, "metadata", "name")
+    try:
+        made, outcome = client.call("POST", _PATHS[kind], manifest), "created"
+    except ApiError as error:
+        if error.status != http.client.CONFLICT:
+            raise ApiError(f"{kind} {name}: {error}", status=error.status, code=error.code) from error
+        path = f"{_PATHS[kind]}{part(name)}/"
+        if kind == "Secret":
+            made, outcome = client.call("PUT", path, manifest), "updated"
+        else:
+            version = text_at(manifest, "metadata", "version")
+            made = client.get(path, **({"version": version} if version else {}))
+            outcome = "already exists"
+    if not quiet:
+        say(f"{kind.lower()} {name}: {outcome}")
+    return made
