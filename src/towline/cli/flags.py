@@ -12,6 +12,7 @@ from towline.cli.output import FORMATS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Run = Callable[[argparse.Namespace], int]
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no other name
 
 
@@ -30,9 +31,7 @@ def verbs(parser: argparse.ArgumentParser) -> Verbs:
     return parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
 
 
-def verb(
-    group: Verbs, name: str, run: Callable[[argparse.Namespace], int], *, summary: str, examples: str
-) -> argparse.ArgumentParser:
+def verb(group: Verbs, name: str, run: Run, *, summary: str, examples: str) -> argparse.ArgumentParser:
     """Add a verb and return its parser, which knows the flags that every verb takes."""
     parser = group.add_parser(
         name,

@@ -1,0 +1,124 @@
+"""``towline deploy IMAGE --secret NAME``: from an image to a running container in one command."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import re
+from typing import TYPE_CHECKING
+
+from towline.cli import flags
+from towline.cli.client import opened, part
+from towline.cli.failure import ApiError, Failure
+from towline.cli.output import say
+from towline.cli.secret_documents import API_VERSION, pair
+from towline.cli.waiting import wait
+
+if TYPE_CHECKING:
+    import argparse
+
+    from towline.cli.client import Client
+    from towline.cli.documents import Document
+
+SUMMARY = "run an image: package, deployment and waiting in one command"
+DESCRIPTION = """\
+Run an image: make the package and the deployment, show the pull's progress, wait until it runs.
+Deploying the same name again replaces what runs.
+"""
+EXAMPLES = """\
+examples:
+  towline deploy registry.example.com/team/app:1.0 --secret my-registry
+  towline deploy nginx:1.27 --name web --replicas 2 --memory 256 --env LOG_LEVEL=debug
+  towline deploy registry.example.com/team/app:1.0 --secret my-registry --command sleep 3600
+
+Exit code 0: it runs; 6: the image cannot be pulled; 1: it failed otherwise; 7: time is up.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("image", metavar="IMAGE")
+    parser.add_argument("--secret", metavar="NAME", help="the docker pull secret; none for a public image")
+    parser.add_argument("--name", help="name of package and deployment; by default the image's")
+    parser.add_argument(
+        "--command", nargs="+", metavar="WORD", help="run this instead of the image's command"
+    )
+    parser.add_argument("--env", metavar="KEY=VALUE", action="append", default=[])
+    parser.add_argument("--replicas", type=int, default=1, metavar="N")
+    parser.add_argument("--cpu", type=float, metavar="CORES", help="the most processor time")
+    parser.add_argument("--memory", type=int, metavar="MB", help="the most memory")
+    parser.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS", help="how long to wait")
+    parser.add_argument("--no-wait", action="store_true", help="return as soon as it is asked for")
+    flags.connection(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Deploy and wait; return 0, 1, 6 or 7."""
+    name = args.name or _name_of(args.image)
+    package = _package(args, name)
+    deployment = _deployment(args, name, version=str(package["metadata"]["version"]))
+    client = opened(args)
+    _create_package(client, package)
+    _create_deployment(client, name, deployment)
+    if args.no_wait:
+        say(f"deployment {name} is asked for; follow it with `towline deployment wait {name}`")
+        return 0
+    return wait(client, name, timeout=args.timeout)
+
+
+def _name_of(image: str) -> str:
+    from towline.domain.errors import InvalidInput
+    from towline.domain.image import ImageReference
+
+    try:
+        repository = ImageReference.parse(image).repository
+    except InvalidInput as error:
+        raise Failure(str(error), code=2) from error
+    return re.sub(r"[^a-z0-9]+", "-", repository.rsplit("/", 1)[-1]).strip("-")
+
+
+def _package(args: argparse.Namespace, name: str) -> dict[str, dict[str, object]]:
+    docker: Document = {"image": args.image, "imagePullPolicy": "IfNotPresent"}
+    if args.secret:
+        docker["pullSecret"] = {"depends": {"kind": "secret", "nameOrGUID": args.secret}}
+    executable: Document = {"name": "app", "type": "docker", "docker": docker}
+    if args.command:
+        executable["command"] = args.command
+    limits = {key: value for key, value in (("cpu", args.cpu), ("memory", args.memory)) if value is not None}
+    if limits:
+        executable["limits"] = limits
+    spec: Document = {"runtime": "cloud", "cloud": {"replicas": args.replicas}, "executables": [executable]}
+    # Packages never change. A version made from the content lets the same package be found again.
+    version = f"v0.0.0-{hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:12]}"
+    return {"metadata": {"name": name, "version": version}, "spec": spec}
+
+
+def _deployment(args: argparse.Namespace, name: str, *, version: str) -> Document:
+    variables = [
+        {"name": key, "value": value} for key, value in (pair(each, flag="--env") for each in args.env)
+    ]
+    depends = {"kind": "package", "nameOrGUID": name, "version": version}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Deployment",
+        "metadata": {"name": name, "depends": depends},
+        "spec": {"runtime": "cloud", "restart": "always", "envArgs": variables},
+    }
+
+
+def _create_package(client: Client, package: dict[str, dict[str, object]]) -> None:
+    try:
+        client.call("POST", "/v2/packages/", {"apiVersion": API_VERSION, "kind": "Package", **package})
+    except ApiError as error:
+        if error.status != http.client.CONFLICT:
+            raise
+
+
+def _create_deployment(client: Client, name: str, deployment: Document) -> None:
+    try:
+        client.call("POST", "/v2/deployments/", deployment)
+    except ApiError as error:
+        if error.status != http.client.CONFLICT:
+            raise
+        client.call("PATCH", f"/v2/deployments/{part(name)}/", deployment)
