@@ -1,0 +1,1 @@
+"""The main job on this machine: a private registry, a server, a good secret, a bad one, its correction."""
