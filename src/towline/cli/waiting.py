@@ -24,10 +24,8 @@ _FAILED_PHASES = ("FailedToUpdate", "FailedToStart", "Stopped")
 def wait(client: Client, name: str, *, timeout: float) -> int:
     """Show the deployment's way until it runs (0), failed (1 or 6) or time is up (7)."""
     path = f"/v2/deployments/{part(name)}/"
-    if coloured():
-        last = _live(client, path, timeout)
+    last = _live(client, path, timeout) if coloured() else _plain(client, path, timeout)
     else:
-        last = _plain(client, path, timeout)
     code = outcome(last)
     if code is None:
         tell(
