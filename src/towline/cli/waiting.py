@@ -25,7 +25,6 @@ def wait(client: Client, name: str, *, timeout: float) -> int:
     """Show the deployment's way until it runs (0), failed (1 or 6) or time is up (7)."""
     path = f"/v2/deployments/{part(name)}/"
     last = _live(client, path, timeout) if coloured() else _plain(client, path, timeout)
-    else:
     code = outcome(last)
     if code is None:
         tell(
