@@ -4,15 +4,22 @@ import json
 import stat
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from conftest import Shell
 
-from parts.live import Live
+from parts.fakes import refused
 from parts.sdk import deployment, opaque_secret, package
 from parts.world import JANE, JANES_PASSWORD
 from towline.cli import COMMANDS, EXIT_CODES
+from towline.domain.findings import FindingCode
+from towline.domain.proof import Verdict
+
+if TYPE_CHECKING:
+    from conftest import Shell
+
+    from parts.live import Live
 
 REGISTRY = "registry.example.com:5000"
 PASSWORD = " p@ss:$word/1 € "
@@ -227,7 +234,8 @@ def test_preflight_tells_yes_no_and_unknown(live: Live, jane: Shell) -> None:
     bad = jane.towline("preflight", f"{REGISTRY}/team/app:9", "--secret", "preflight")
     assert bad.returncode == 6
     assert "tag-not-found" in bad.stderr
-    assert jane.towline("preflight", "nowhere.example.com/app:1").returncode == 8
+    live.world.prover.says(refused(FindingCode.REGISTRY_TIMEOUT, Verdict.UNKNOWN))
+    assert jane.towline("preflight", f"{REGISTRY}/team/app:1.0", "--secret", "preflight").returncode == 8
 
 
 def test_registry_settings_are_set_shown_and_deleted(jane: Shell) -> None:
