@@ -41,6 +41,8 @@ def wait(client: Client, name: str, *, timeout: float) -> int:
 
 def outcome(deployment: Document) -> int | None:
     """Return the exit code that a deployment's state means; None while it is on its way."""
+    if number_at(deployment, "status", "generation") < number_at(deployment, "metadata", "generation"):
+        return None  # the state is still that of the wish before this one
     phase, status = text_at(deployment, "status", "phase"), text_at(deployment, "status", "status")
     if status == "Error" or phase in _FAILED_PHASES:
         return PULL_REFUSED if findings.PULL_FAILED in _error_codes(deployment) else FAILED

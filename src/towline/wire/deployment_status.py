@@ -1,7 +1,7 @@
 """``status`` of a deployment on the wire, snake_case inside.
 
-Beside rapyuta.io's fields stand ``findings``, and for each executable ``digest``, ``layers`` and
-``replicas_running``: additions that its clients ignore.
+Beside rapyuta.io's fields stand ``findings``, ``generation`` (the one that all of this is about), and
+for each executable ``digest``, ``layers`` and ``replicas_running``: additions that its clients ignore.
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ class DeploymentStatusDocument(msgspec.Struct):
     executables_status: dict[str, ExecutableDocument]
     dependencies: Dependencies
     findings: list[FindingDocument]
+    generation: int
 
 
 def status_document(deployment: Deployment, needs: Needs, *, in_full: bool) -> DeploymentStatusDocument:
@@ -92,6 +93,7 @@ def status_document(deployment: Deployment, needs: Needs, *, in_full: bool) -> D
             disk=[],
         ),
         findings=[finding_document(finding, in_full=in_full) for finding in known.findings],
+        generation=known.generation,
     )
 
 
