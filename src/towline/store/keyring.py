@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import os
 import re
 import stat
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,8 +136,7 @@ def _refuse_shared(status: os.stat_result, path: Path) -> None:
 def _write_private(path: Path, text: Password) -> bool:
     """Put a new file there, whole and durable or not at all; return False if one came to be meanwhile."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # with mode 0600
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(text.reveal().encode())
@@ -147,8 +146,7 @@ def _write_private(path: Path, text: Password) -> bool:
     except FileExistsError:
         return False
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            draft.unlink()
+        Path(draft).unlink()
     _sync_folder(path.parent)
     return True
 

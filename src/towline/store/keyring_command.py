@@ -46,14 +46,22 @@ async def _output(argv: Sequence[str], seconds: float) -> bytes:
             _FIELD, problem=f"{argv[0]!r} cannot be run: {error.strerror}", rule="name an executable program"
         ) from error
     try:
-        async with asyncio.timeout(seconds):
-            output, _ = await process.communicate()
+        output = await _finished(process, seconds)
     except TimeoutError as error:
         raise InvalidInput(_FIELD, problem=f"{argv[0]!r} did not end within {seconds:g} s") from error
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
     if process.returncode != 0:
         raise InvalidInput(_FIELD, problem=f"{argv[0]!r} ended with exit code {process.returncode}")
     return output
+
+
+async def _finished(process: asyncio.subprocess.Process, seconds: float) -> bytes:
+    """Return what a program printed; end it with all that it started if it takes too long or we are ended."""
+    try:
+        async with asyncio.timeout(seconds):
+            output, _ = await process.communicate()
+            return output
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        raise

@@ -100,12 +100,17 @@ class Writer:
                 change.failure = change.failure or _failed(error)
 
     def _run(self, change: _Change) -> None:
-        """Run one change; SQLite itself may have ended the whole transaction, then the release raises."""
+        """Run one change, alone undone if it raises.
+
+        On a full disk SQLite ends the whole transaction by itself: then no change of the batch was kept.
+        """
         self._connection.execute("SAVEPOINT change")
         try:
             change.run(self._transaction)
-        except BaseException as failure:  # noqa: BLE001  (raised again at the caller)
+        except BaseException as failure:  # raised again at the caller
             change.failure = _failed(failure) if isinstance(failure, sqlite3.Error) else failure
+            if not self._connection.in_transaction:
+                raise sqlite3.OperationalError(str(failure)) from failure
             self._connection.execute("ROLLBACK TO change")
         self._connection.execute("RELEASE change")
 

@@ -185,6 +185,11 @@ BEGIN SELECT raise(ABORT, 'audit rows are never changed'); END;
 CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit
 BEGIN SELECT raise(ABORT, 'audit rows are never deleted'); END;
 
+-- REPLACE deletes without asking the trigger above.
+CREATE TRIGGER audit_is_not_replaced BEFORE INSERT ON audit
+WHEN EXISTS (SELECT 1 FROM audit WHERE seq = new.seq)
+BEGIN SELECT raise(ABORT, 'audit rows are never replaced'); END;
+
 -- Facts about this installation -------------------------------------------------------------------------
 
 CREATE TABLE settings (

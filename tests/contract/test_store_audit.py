@@ -1,0 +1,116 @@
+import sqlite3
+from dataclasses import replace
+from datetime import timedelta, timezone
+
+import pytest
+from store_samples import ALPHA, all_pages, later
+
+from towline.domain.audit import GENESIS, AuditEntry
+from towline.domain.errors import StoreFailed
+from towline.store.sqlite import SqliteStore
+
+
+def row(number, *, project=ALPHA.guid, subject="secret-1"):
+    detail = (("door", "engine-pull"), ("image", "r.example.com/ä:1"))
+    return AuditEntry(
+        later(number), "jane@example.com", "secret.opened", subject, project_guid=project, detail=detail
+    )
+
+
+ROWS = [row(1), row(2, project=""), row(3, subject="secret-2"), row(4, project="project-x"), row(5)]
+
+
+@pytest.fixture
+async def trail(store):
+    for each in ROWS:
+        await store.write(lambda tx, entry=each: tx.audit.append(entry))
+    return store
+
+
+def pages(tx, **which):
+    return all_pages(lambda page: tx.audit.page(page, **which), limit=2)
+
+
+async def test_rows_come_back_as_they_were_oldest_first(trail):
+    assert await trail.read(pages) == [ROWS[:2], ROWS[2:4], ROWS[4:]]
+
+
+async def test_rows_of_a_project_or_about_a_subject_can_be_asked_for(trail):
+    assert await trail.read(lambda tx: pages(tx, project_guid=ALPHA.guid)) == [[ROWS[0], ROWS[2]], [ROWS[4]]]
+    assert await trail.read(lambda tx: pages(tx, subject="secret-2")) == [[ROWS[2]]]
+    assert await trail.read(lambda tx: pages(tx, subject="secret-2", project_guid="project-x")) == []
+
+
+async def test_an_untouched_trail_verifies_and_so_does_an_empty_one(trail):
+    assert await trail.read(lambda tx: tx.audit.verify()) is None
+    fresh = SqliteStore.memory()
+    assert await fresh.read(lambda tx: tx.audit.verify()) is None
+    await fresh.close()
+
+
+async def test_each_row_holds_the_hash_of_the_row_before(trail):
+    hashes = [kept for (kept,) in trail._reader.execute("SELECT hash FROM audit ORDER BY seq")]
+    expected, previous = [], GENESIS
+    for each in ROWS:
+        previous = each.chained(previous)
+        expected.append(previous)
+    assert hashes == expected
+
+
+async def test_rows_of_a_change_that_failed_leave_no_gap(trail):
+    def fails(tx):
+        tx.audit.append(row(6))
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError):
+        await trail.write(fails)
+    await trail.write(lambda tx: tx.audit.append(row(7)))
+    assert await trail.read(lambda tx: tx.audit.verify()) is None
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE audit SET body = body", "DELETE FROM audit", "REPLACE INTO audit"]
+)
+async def test_rows_cannot_be_changed_or_deleted_through_the_store(trail, statement):
+    if statement.startswith("REPLACE"):
+        statement += " (seq, project_guid, subject, body, hash) SELECT * FROM audit"
+    with pytest.raises(StoreFailed, match="audit rows are never"):
+        await trail.write(lambda tx: tx.audit._connection.execute(statement))
+    assert await trail.read(lambda tx: tx.audit.verify()) is None
+
+
+@pytest.mark.parametrize(
+    ("statement", "first_bad"),
+    [
+        ("UPDATE audit SET body = replace(body, 'jane@', 'john@') WHERE seq = 3", 3),
+        ("UPDATE audit SET body = 'no json' WHERE seq = 2", 2),
+        ("UPDATE audit SET subject = 'secret-9' WHERE seq = 4", 4),
+        ("UPDATE audit SET project_guid = '' WHERE seq = 1", 1),
+        ("UPDATE audit SET hash = zeroblob(32) WHERE seq = 5", 5),
+        ("DELETE FROM audit WHERE seq = 2", 2),
+        ("DELETE FROM audit WHERE seq = 1", 1),
+        ("DELETE FROM audit WHERE seq >= 4", 4),
+        ("DELETE FROM audit", 1),
+        ("UPDATE audit SET seq = 9 WHERE seq = 5", 5),
+    ],
+)
+async def test_rewriting_the_file_behind_the_stores_back_is_found(tmp_path, statement, first_bad):
+    path = tmp_path / "towline.db"
+    store = await SqliteStore.open(path)
+    for each in ROWS:
+        await store.write(lambda tx, entry=each: tx.audit.append(entry))
+    await store.close()
+    intruder = sqlite3.connect(path)
+    intruder.executescript(
+        f"DROP TRIGGER audit_is_not_changed; DROP TRIGGER audit_is_not_deleted; {statement};"
+    )
+    intruder.close()
+    store = await SqliteStore.open(path)
+    assert await store.read(lambda tx: tx.audit.verify()) == first_bad
+    await store.close()
+
+
+async def test_a_row_of_another_time_zone_verifies_too(trail):
+    moved = replace(row(6), at=later(6).astimezone(timezone(timedelta(hours=5, minutes=30))))
+    await trail.write(lambda tx: tx.audit.append(moved))
+    assert await trail.read(lambda tx: tx.audit.verify()) is None
