@@ -1,0 +1,79 @@
+"""Registries with a token server: what a token proves, and what it does not."""
+
+from pathlib import Path
+
+import pytest
+
+from parts.images import busybox_layout
+from parts.registry import RealRegistry, push, running_registry
+from parts.token_server import TokenServer, User, token_server
+from towline.domain.causes import FindingCode
+from towline.domain.credential import Credential, Password
+from towline.domain.image import ImageReference
+from towline.domain.proof import Platform, Verdict
+from towline.domain.registry import RegistryAddress, RegistrySettings
+from towline.domain.workload import PullAccess
+from towline.registry import Registry
+
+AMD = Platform("linux", "amd64")
+ALL = {"team/app": ("pull", "push")}
+USERS = {"owner": User("right-password", ALL), "guest": User("guest-password", {})}
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["strict", "lenient"])
+def place(request, tmp_path_factory):
+    folder: Path = tmp_path_factory.mktemp("tokens")
+    layout = busybox_layout(folder / "layout", command=("true",))
+    with (
+        token_server(USERS, lenient=request.param) as tokens,
+        running_registry(folder, auth=tokens.auth(folder)) as registry,
+    ):
+        push(registry, layout, "team/app:1", login="owner:right-password")
+        yield tokens, registry
+
+
+@pytest.fixture
+async def room():
+    registry = Registry()
+    yield registry
+    await registry.close()
+
+
+def asked(place: tuple[TokenServer, RealRegistry], user: str, password: str):
+    netloc = place[1].netloc
+    place[0].logins.clear()
+    access = PullAccess(RegistrySettings(netloc), Credential(user, Password(password)))
+    return ImageReference.parse(f"{netloc}/team/app:1"), RegistryAddress.parse(netloc), access
+
+
+async def test_the_right_password_with_the_right_to_pull_is_verified(room, place):
+    image, address, access = asked(place, "owner", "right-password")
+    login = await room.prover.login(address, access)
+    pull = await room.prover.image(image, access, platform=AMD)
+    assert (login.verdict, login.finding) == (Verdict.VERIFIED, None)
+    assert (pull.verdict, pull.finding) == (Verdict.VERIFIED, None)
+
+
+async def test_a_login_without_the_right_to_pull_is_verified_and_says_so(room, place):
+    tokens, _ = place
+    if tokens.lenient:
+        pytest.skip("this server's token does not tell a login from none")
+    image, _, access = asked(place, "guest", "guest-password")
+    answer = await room.prover.image(image, access, platform=AMD)
+    assert answer.finding.code is FindingCode.NO_PULL_PERMISSION
+    assert answer.verdict is Verdict.VERIFIED
+
+
+@pytest.mark.parametrize("user", ["owner", "nobody"])
+async def test_a_wrong_password_is_never_verified_though_a_token_came(room, place, user):
+    image, address, access = asked(place, user, "wrong")
+    login = await room.prover.login(address, access)
+    pull = await room.prover.image(image, access, platform=AMD)
+    assert pull.verdict is not Verdict.VERIFIED
+    assert login.verdict is not Verdict.VERIFIED
+
+
+async def test_a_refused_password_reaches_the_token_server_once(room, place):
+    image, _, access = asked(place, "owner", "wrong")
+    await room.prover.image(image, access, platform=AMD)
+    assert place[0].logins == [("owner", False)]
