@@ -125,9 +125,14 @@ def push(
 
 
 def _signed(
-    subject: x509.Name, public: ec.EllipticCurvePublicKey, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, *,
-    until: dt.datetime, names: x509.SubjectAlternativeName | None,
-) -> x509.Certificate:  # fmt: skip
+    subject: x509.Name,
+    public: ec.EllipticCurvePublicKey,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    *,
+    until: dt.datetime,
+    names: x509.SubjectAlternativeName | None,
+) -> x509.Certificate:
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -191,7 +191,7 @@ async def test_odd_answers_for_a_manifest_have_their_findings(room, status, body
     script = Scripted()
     async with served(script) as netloc:
         elsewhere = {"Location": "http://evil.example/"}
-            script.manifest_answer = lambda: web.Response(status=status, body=body, headers=elsewhere)
+        script.manifest_answer = lambda: web.Response(status=status, body=body, headers=elsewhere)
         answer = await prove(room, netloc)
     assert code(answer) is expected
 
