@@ -8,9 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from towline.store.keyring import Keyring
-from towline.store.vault import SealingVault
-
 from parts.fakes import (
     LINUX,
     CountedGuids,
@@ -38,7 +35,9 @@ from towline.services.proofs import Proofs
 from towline.services.registries import Registries
 from towline.services.secrets import Secrets
 from towline.services.standings import Standings
+from towline.store.keyring import Keyring
 from towline.store.sqlite import SqliteStore
+from towline.store.vault import SealingVault
 
 REGISTRY = "registry.example.com"
 IMAGE = f"{REGISTRY}/team/app:1.0"

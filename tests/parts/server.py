@@ -1,0 +1,134 @@
+"""A real ``towline serve`` as a process with a data folder of its own, and its API as a client uses it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from parts.registry import free_port
+
+T = TypeVar("T")
+
+EMAIL = "jane@example.com"
+PASSWORD = "correct horse battery staple"
+PATIENCE = 45.0
+
+
+@dataclass
+class Server:
+    """The process, who is signed in, and everything that the API replied."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+    token: str = ""
+    project: str = ""
+    replies: bytes = b""
+
+    @property
+    def data(self) -> Path:
+        """The data folder."""
+        return self.folder / "data"
+
+    @property
+    def log(self) -> Path:
+        """What the process wrote."""
+        return self.folder / "serve.log"
+
+    def command(self, port: int) -> list[str]:
+        """Return the command line that serves this data folder."""
+        return [sys.executable, "-m", "towline", "serve", "--data", str(self.data), "--port", str(port)]
+
+    def start(self) -> None:
+        """Start, and return once it is ready."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(self.command(self.port), stdout=log, stderr=log)
+        until(lambda: self.ask("GET", "/readyz")[0] == 200, "the server to be ready")
+
+    def stop(self) -> int:
+        """End by SIGTERM; return the exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(PATIENCE)
+
+    def kill(self) -> None:
+        """End by SIGKILL."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(PATIENCE)
+
+    def call(self, method: str, path: str, body: object = None) -> Any:
+        """Return the JSON answer of a call that must succeed."""
+        status, content = self.ask(method, path, body)
+        assert status < 300, f"{method} {path}: {status} {content[:500]!r}"
+        return json.loads(content) if content else None
+
+    def ask(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
+        """Return status and content; status 0 when nothing listens."""
+        headers = {"Content-Type": "application/json"}
+        if self.token:
+            headers |= {"Authorization": f"Bearer {self.token}", "project": self.project}
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+        except ConnectionRefusedError:
+            return 0, b""
+        finally:
+            connection.close()
+        self.replies += content
+        return answer.status, content
+
+    def status(self, name: str) -> Any:
+        """Return a deployment's status."""
+        return self.call("GET", f"/v2/deployments/{name}/")["status"]
+
+
+@contextmanager
+def running_server(folder: Path) -> Iterator[Server]:
+    """Serve until the block ends, then delete every deployment and end the process."""
+    made = Server(folder, free_port())
+    words = ["--email", EMAIL, "--password-stdin", "--organization", "acme", "--project", "demo"]
+    admin = [sys.executable, "-m", "towline", "admin", "create-user", "--data", str(made.data), *words]
+    subprocess.run(admin, input=PASSWORD.encode(), check=True, capture_output=True)
+    try:
+        made.start()
+        login = made.call("POST", "/user/login?type=med", {"email": EMAIL, "password": PASSWORD})
+        made.token = login["data"]["token"]
+        made.project = made.call("GET", "/v2/users/me/")["spec"]["projects"][0]["guid"]
+        yield made
+    finally:
+        _end(made)
+
+
+def until(seen: Callable[[], T], what: str) -> T:
+    """Return what ``seen`` returns as soon as that is true."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if found := seen():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"waited {PATIENCE:g} s for {what}")
+
+
+def _end(server: Server) -> None:
+    if server.process is None:
+        return
+    try:
+        if server.process.poll() is not None:
+            server.start()
+        for each in server.call("GET", "/v2/deployments/?limit=100")["items"]:
+            server.call("DELETE", f"/v2/deployments/{each['metadata']['name']}/")
+        containers = server.data / "engine" / "containers"
+        until(lambda: not (containers.is_dir() and any(containers.iterdir())), "the containers to end")
+    finally:
+        server.stop()
