@@ -79,6 +79,19 @@ def test_servers_that_start_at_once_agree_on_one_keyring(tmp_path):
     assert len(set(found)) == 1
 
 
+def test_a_keyring_that_came_to_be_meanwhile_is_taken_and_not_replaced(tmp_path):
+    path, first = tmp_path / "keyring.json", []
+
+    def random(count):
+        if not first:
+            first.append(Keyring.at(path)[0])
+        return os.urandom(count)
+
+    found, is_new = Keyring.at(path, random=random)
+    assert (found, is_new) == (first[0], False)
+    assert [file.name for file in tmp_path.iterdir()] == ["keyring.json"]
+
+
 def test_threads_that_start_at_once_agree_on_one_keyring(tmp_path):
     path, found = tmp_path / "keyring.json", []
     threads = [threading.Thread(target=lambda: found.append(Keyring.at(path)[0])) for _ in range(8)]

@@ -129,8 +129,13 @@ async def test_a_full_disk_fails_the_changes_and_the_store_goes_on_when_there_is
     connection = store._writer._connection
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(StoreFailed, match="full"):
-        await store.write(put("large", "x" * 1_000_000))
+    async with Held(store):
+        small = asyncio.create_task(store.write(put("small")))
+        large = asyncio.create_task(store.write(put("large", "x" * 1_000_000)))
+        last = asyncio.create_task(store.write(put("last")))
+    answers = await asyncio.gather(small, large, last, return_exceptions=True)
+    assert all(isinstance(answer, StoreFailed) and "full" in str(answer) for answer in answers)
+    assert [await kept(store, name) for name in ("small", "large", "last")] == [None, None, None]
     connection.execute("PRAGMA max_page_count = 1000000")
     await store.write(put("large", "x" * 1_000_000))
     assert len(await kept(store, "large")) == 1_000_000

@@ -117,6 +117,13 @@ def test_another_key_of_the_same_id_opens_nothing():
         opened_by(impostor, sealed_by(OLD))
 
 
+def test_the_name_of_the_key_is_sealed_too():
+    twins = Keyring("one", {"one": b"k" * 32, "two": b"k" * 32})
+    renamed = sealed_by(twins).replace(b"one", b"two", 1)
+    with pytest.raises(SealBroken, match="another key 'two'"):
+        opened_by(twins, renamed)
+
+
 def test_what_an_older_key_sealed_still_opens_while_new_values_take_the_active_key():
     assert opened_by(NEW, sealed_by(OLD)) == "hunter2"
     with pytest.raises(SealBroken):
