@@ -62,13 +62,23 @@ async def test_a_login_without_the_right_to_pull_is_verified_and_says_so(room, p
     assert answer.verdict is Verdict.VERIFIED
 
 
+@pytest.mark.parametrize("place", [False], ids=["strict"], indirect=True)
 @pytest.mark.parametrize("user", ["owner", "nobody"])
-async def test_a_wrong_password_is_never_verified_though_a_token_came(room, place, user):
+async def test_a_wrong_password_is_never_verified(room, place, user):
     image, address, access = asked(place, user, "wrong")
     login = await room.prover.login(address, access)
     pull = await room.prover.image(image, access, platform=AMD)
     assert pull.verdict is not Verdict.VERIFIED
     assert login.verdict is not Verdict.VERIFIED
+
+
+@pytest.mark.parametrize("place", [True], ids=["lenient"], indirect=True)
+@pytest.mark.parametrize("user", ["owner", "nobody"])
+async def test_where_a_token_comes_for_any_password_a_wrong_one_still_pulls_nothing(room, place, user):
+    image, _, access = asked(place, user, "wrong")
+    pull = await room.prover.image(image, access, platform=AMD)
+    assert pull.finding.code is FindingCode.NO_PULL_PERMISSION
+    assert pull.image is None
 
 
 async def test_a_refused_password_reaches_the_token_server_once(room, place):
