@@ -19,7 +19,7 @@ import structlog
 import uvicorn
 
 from towline import api, console, eventlog
-from towline.domain.errors import Conflict
+from towline.domain.errors import Conflict, InvalidInput
 from towline.domain.names import new_guid as guid_from
 from towline.engines.embedded import machine
 from towline.engines.embedded.engine import EmbeddedEngine
@@ -56,6 +56,7 @@ log = structlog.get_logger("towline.app")
 DATABASE = "towline.db"
 KEYRING = "keyring.json"
 ENGINE_SETTING = "engine"
+KEYRING_SETTING = "keyring"
 SWEEP_SECONDS = 3600.0
 GRACE_SECONDS = 3
 
@@ -158,7 +159,7 @@ async def _wired(
     config: Config, *, store: SqliteStore, registry: Registry, engine: EmbeddedEngine
 ) -> Application:
     bell = LocalBell()
-    vault = SealingVault(await _keyring(config))
+    vault = SealingVault(await _keyring(config, store))
     keychain = StoredKeychain(store=store, vault=vault, clock=utc_now)
     services = _services(store, vault=vault, keychain=keychain, registry=registry, engine=engine, bell=bell)
     preparation = Preparation(store=store, proofs=services.proofs, keychain=keychain, clock=utc_now)
@@ -174,14 +175,26 @@ async def _wired(
     return Application(services, _web(config, services, store=store, engine=engine), reconciler)
 
 
-async def _keyring(config: Config) -> Keyring:
-    """Return the keyring from where the settings say: environment, command, or a file made at first start."""
+async def _keyring(config: Config, store: SqliteStore) -> Keyring:
+    """Return the keyring from where the settings say: environment, command, or a file made at first start.
+
+    A file that was there once is never replaced by a fresh one: what it sealed would not open again.
+    """
     if config.keyring is not None:
         return Keyring.parse(config.keyring)
     if config.keyring_command:
         return await printed_keyring(config.keyring_command)
     path = config.folder / KEYRING
+    was_made = await store.read(lambda tx: tx.settings.get(KEYRING_SETTING))
+    if was_made and not await asyncio.to_thread(path.exists):
+        raise InvalidInput(
+            "keyring",
+            problem=f"{path} is missing, and secrets were sealed with it",
+            rule="restore it from a backup",
+        )
     keyring, made = await asyncio.to_thread(Keyring.at, path)
+    if not was_made:
+        await store.write(lambda tx: tx.settings.put(KEYRING_SETTING, "file"))
     if made:
         log.warning("keyring.made", path=str(path), advice="back it up: without it no secret opens again")
     return keyring

@@ -47,9 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     flags.output(set_)
     flags.output(
-        flags.verb(
-            group, "list", _list, summary="list registries with settings", examples="towline registry list"
-        )
+        flags.verb(group, "list", _list, summary="list registries", examples="towline registry list")
     )
     show_ = flags.verb(
         group,

@@ -11,7 +11,7 @@ from towline.domain.audit import Door
 from towline.domain.causes import FindingCode
 from towline.domain.credential import Password
 from towline.domain.deployment import Deployment, ExecutableStatus, Phase, Status
-from towline.domain.errors import PullRefused
+from towline.domain.errors import PullRefused, SealBroken
 from towline.domain.findings import Finding
 from towline.domain.workload import Workload, WorkloadExecutable
 
@@ -103,10 +103,14 @@ class Preparation:
         if ref is None:
             return None if variable.value is None else Password(variable.value)
         actor = f"deployment:{deployment.guid}"
-        value = await self._keychain.value(deployment.project_guid, ref, actor=actor)
+        detail = f"{variable.name} wants key {ref.key!r} of secret {ref.secret!r}"
+        try:
+            value = await self._keychain.value(deployment.project_guid, ref, actor=actor)
+        except SealBroken:
+            detail = f"{detail}, which does not open with any key of this server"
+            return Finding(FindingCode.ENV_SECRET_MISSING, detail, checked_at=self._clock())
         if value is not None:
             return value
-        detail = f"{variable.name} wants key {ref.key!r} of secret {ref.secret!r}"
         return Finding(FindingCode.ENV_SECRET_MISSING, detail, checked_at=self._clock())
 
     async def _missing_dependencies(self, deployment: Deployment) -> Sequence[Finding]:
