@@ -327,7 +327,8 @@ async def _greet(accounts: Accounts, address: str, *, announce: Callable[[str], 
 def listening(host: str, port: int) -> socket.socket:
     """Return a socket that listens on ``host`` and ``port``; raise Conflict naming both when it cannot."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
+    # the protocol is named because asyncio looks at it before it sets TCP_NODELAY
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

@@ -57,11 +57,18 @@ def run(args: argparse.Namespace) -> int:
     from towline import app
 
     try:
-        asyncio.run(app.serve(settings, announce=_announce))
+        with asyncio.Runner(loop_factory=_new_loop) as runner:
+            runner.run(app.serve(settings, announce=_announce))
     except (TowlineError, OSError) as error:
         sys.stderr.write(f"towline serve: {error}\n")
         return 1
     return 0
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    import uvloop
+
+    return uvloop.new_event_loop()
 
 
 def _announce(line: str) -> None:
