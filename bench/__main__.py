@@ -107,8 +107,10 @@ def _opaque(name: str) -> bytes:
 
 def _headers(client: Client) -> dict[str, str]:
     return {
-        "Authorization": f"Bearer {client.token}", "project": client.project, "Content-Type": "application/json",
-    }  # fmt: skip
+        "Authorization": f"Bearer {client.token}",
+        "project": client.project,
+        "Content-Type": "application/json",
+    }
 
 
 def _reading(client: Client) -> None:
@@ -173,11 +175,7 @@ def _deploying(client: Client, private: registry.Registry) -> None:
     )
     began = time.perf_counter()
     client.deploy("again", package="app")
-    _until(
-        client,
-        "again",
-        _runs,
-    )
+    _until(client, "again", _runs)
     row("cached image: wish to the process", "<= 300 ms", f"{(time.perf_counter() - began) * 1000:.0f} ms")
     for name in ("app", "again"):
         client.call("DELETE", f"/v2/deployments/{name}/")
