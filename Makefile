@@ -44,13 +44,13 @@ clean: ## remove what the other targets made
 
 .venv/.run: requirements/run.txt pyproject.toml | .venv/bin/python
 	@echo "installing the libraries"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt 2>&1 | grep -v "^WARNING: Location" || true
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/run.txt
 	@$(BIN)/python -c 'import aiohttp, msgspec, starlette, editables'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
 	@touch $@
 
 .venv/.test: requirements/test.txt .venv/.run
 	@echo "installing what the tests need"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/test.txt 2>&1 | grep -v "^WARNING: Location" || true
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/test.txt
 	@$(BIN)/python -c 'import pytest, schemathesis, rapyuta_io_sdk_v2'
 	@touch $@
