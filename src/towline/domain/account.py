@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from towline.domain.scopes import Scope, ScopeKind
 
 
 class ProjectRole(StrEnum):
@@ -99,11 +102,28 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking: a signed-in user and the token that the request came with."""
+    """Who is asking: a signed-in user and the token that the request came with.
+
+    The token allows at most ``ceiling``, whatever the user's roles. With ``scopes`` it allows only what
+    they say, and with ``project_guid`` only in that project.
+    """
 
     user: User
     token_guid: str
     expires_at: datetime
+    ceiling: Permission = Permission.MANAGE_ORGANIZATION
+    token_name: str = ""
+    scopes: tuple[Scope, ...] = ()
+    project_guid: str = ""
+
+    def has_scope(self, kind: ScopeKind, name: str = "") -> bool:
+        """Whether the token may do what needs ``kind``, for the secret ``name`` where one is given."""
+        return not self.scopes or any(scope.covers(kind, name) for scope in self.scopes)
+
+    @property
+    def holder(self) -> str:
+        """Who keeps credentials here: a program by its token, a person whatever session it is."""
+        return self.token_guid if self.token_name else self.user.guid
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +147,11 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A bearer token as it is stored: by its SHA-256, never itself."""
+    """A bearer token as it is stored: by its SHA-256, never itself.
+
+    ``kind`` is ``login`` for those that signing in makes, ``api`` for those that people make for programs
+    under a ``name``, which allow at most ``ceiling``, and only their ``scopes`` where they have any.
+    """
 
     guid: str
     user_guid: str
@@ -135,6 +159,10 @@ class Token:
     created_at: datetime
     expires_at: datetime
     kind: str = "login"
+    name: str = ""
+    ceiling: Permission = Permission.MANAGE_ORGANIZATION
+    scopes: tuple[Scope, ...] = ()
+    project_guid: str = ""
 
     def is_valid(self, now: datetime) -> bool:
         """Whether the token has not expired."""

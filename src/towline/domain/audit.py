@@ -10,6 +10,8 @@ from enum import StrEnum
 
 GENESIS = bytes(32)
 
+_CANONICAL = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
+
 
 class Door(StrEnum):
     """The ways in which a credential is used or leaves; nothing else opens a sealed value."""
@@ -17,6 +19,10 @@ class Door(StrEnum):
     ENGINE_PULL = "engine-pull"
     REGISTRY_PROOF = "registry-proof"
     ENVIRONMENT = "environment"
+    CREDENTIAL_HELPER = "credential-helper"
+    KUBELET = "kubelet"
+    BEARER = "bearer"
+    EXPORT = "export"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,5 +52,5 @@ class AuditEntry:
             self.project_guid,
             [list(pair) for pair in self.detail],
         ]
-        canonical = json.dumps(row, ensure_ascii=True, separators=(",", ":")).encode()
+        canonical = _CANONICAL.encode(row).encode()
         return hashlib.sha256(previous + canonical).digest()

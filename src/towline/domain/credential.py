@@ -14,6 +14,9 @@ from dataclasses import dataclass
 
 from towline.domain.errors import InvalidInput
 
+IDENTITY_USER = "<token>"
+"""The user name with which the credential helpers' protocol says that the secret is an identity token."""
+
 
 class Password:
     """Text that never shows itself: repr, str, format and pickling give nothing away.
@@ -55,10 +58,18 @@ class Password:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A username and a password for one registry."""
+    """A username and a password for one registry.
+
+    Under the name ``<token>`` the password is an identity token, as in the credential helpers' protocol.
+    """
 
     username: str
     password: Password
+
+    @property
+    def is_identity_token(self) -> bool:
+        """Whether this is exchanged at a token server instead of being sent as a login."""
+        return self.username == IDENTITY_USER
 
     def __post_init__(self) -> None:
         if not self.username:

@@ -117,7 +117,8 @@ class DeploymentStatus:
     """What is so. ``generation`` is the one that the status speaks of; 0 before the first look.
 
     ``serving`` is the newest generation that reached Running, 0 before any did: it tells a failed
-    start from a failed update. ``attempts`` counts failures in a row, for backing off.
+    start from a failed update. ``attempts`` counts failures in a row, for backing off. ``credentials`` names
+    the versions of the secrets that the engine was given last.
     """
 
     phase: Phase = Phase.IN_PROGRESS
@@ -128,6 +129,7 @@ class DeploymentStatus:
     generation: int = 0
     serving: int = 0
     attempts: int = 0
+    credentials: str = ""
     changed_at: datetime | None = None
 
     def failed(self, findings: tuple[Finding, ...], *, at: datetime) -> Self:

@@ -6,6 +6,7 @@ letter or digit. Project names additionally keep clear of what ``rio`` takes for
 
 from __future__ import annotations
 
+import itertools
 import re
 import string
 from collections.abc import Callable
@@ -34,10 +35,18 @@ _EMAIL = re.compile(
 
 _TAKEN_FOR_GUID = re.compile(r"(?:org|project|pkg|dep|inst|secret)-.*")
 
-GUID_LETTERS = 24
+_TAKEN_FOR_PACKAGE = re.compile(r"pkg-.*")
+_TAKEN_FOR_DEPLOYMENT = re.compile(r"(?:dep|inst)-[a-z0-9]+")
 
-PickLetter = Callable[[str], str]
-"""Given an alphabet, one letter of it; the source of randomness is an argument (rule 12)."""
+GUID_LETTERS = 24
+_TIME_LETTERS = 9
+_PAIRS = tuple(map("".join, itertools.product(string.ascii_lowercase, repeat=2)))
+_RANDOM_PART = len(string.ascii_lowercase) ** (GUID_LETTERS - _TIME_LETTERS)
+_RANDOM_BYTES = 12  # more than 15 letters hold, so that the remainder prefers next to none
+_WHOLE = len(string.ascii_lowercase) ** GUID_LETTERS
+
+RandomBytes = Callable[[int], bytes]
+"""So many random bytes; the source of randomness is an argument (rule 12)."""
 
 
 def secret_name(text: str, *, field: str = "metadata.name") -> str:
@@ -48,6 +57,16 @@ def secret_name(text: str, *, field: str = "metadata.name") -> str:
 def resource_name(text: str, *, field: str = "metadata.name") -> str:
     """Return ``text`` if packages and deployments may be called so."""
     return _matched(_RESOURCE_NAME, text, field=field, rule=RESOURCE_NAME_RULE)
+
+
+def package_name(text: str) -> str:
+    """Return ``text`` if a new package may be called so: ``rio`` takes ``pkg-...`` for an identifier."""
+    return _no_guid(resource_name(text), _TAKEN_FOR_PACKAGE, field="metadata.name")
+
+
+def deployment_name(text: str) -> str:
+    """Return ``text`` if a new deployment may be called so, for the same reason."""
+    return _no_guid(resource_name(text), _TAKEN_FOR_DEPLOYMENT, field="metadata.name")
 
 
 def executable_name(text: str, *, field: str) -> str:
@@ -61,14 +80,7 @@ def project_name(text: str, *, field: str = "metadata.name") -> str:
     ``rio`` takes names that begin like an identifier for identifiers, so those are refused.
     """
     name = _matched(_SECRET_NAME, text, field=field, rule=SECRET_NAME_RULE)
-    if _TAKEN_FOR_GUID.fullmatch(name):
-        prefix = name.split("-", 1)[0]
-        raise InvalidInput(
-            field,
-            problem=f"{name!r} begins with '{prefix}-' and would be taken for an identifier",
-            rule=f"choose a name that does not begin with '{prefix}-'",
-        )
-    return name
+    return _no_guid(name, _TAKEN_FOR_GUID, field=field)
 
 
 def email_address(text: str, *, field: str) -> str:
@@ -79,10 +91,30 @@ def email_address(text: str, *, field: str) -> str:
     return text
 
 
-def new_guid(prefix: str, pick: PickLetter) -> str:
-    """Return ``prefix-`` and 24 lower-case letters, the shape that rapyuta.io's clients expect."""
-    letters = string.ascii_lowercase
-    return f"{prefix}-{''.join(pick(letters) for _ in range(GUID_LETTERS))}"
+def new_guid(prefix: str, random: RandomBytes, *, milliseconds: int) -> str:
+    """Return ``prefix-`` and 24 lower-case letters, the shape that rapyuta.io's clients expect.
+
+    The first 9 tell the time since 1970, so that what is new comes last in an index and its pages stay
+    few; the other 15 are random (decision 11).
+    """
+    chance = int.from_bytes(random(_RANDOM_BYTES), "big") % _RANDOM_PART
+    number = (milliseconds * _RANDOM_PART + chance) % _WHOLE
+    pairs = []
+    for _ in range(GUID_LETTERS // 2):
+        number, pair = divmod(number, len(_PAIRS))
+        pairs.append(_PAIRS[pair])
+    return f"{prefix}-{''.join(reversed(pairs))}"
+
+
+def _no_guid(name: str, guid: re.Pattern[str], *, field: str) -> str:
+    if not guid.fullmatch(name):
+        return name
+    prefix = name.split("-", 1)[0]
+    raise InvalidInput(
+        field,
+        problem=f"{_shown(name)} begins with '{prefix}-' and would be taken for an identifier",
+        rule=f"choose a name that does not begin with '{prefix}-'",
+    )
 
 
 def _matched(pattern: re.Pattern[str], text: str, *, field: str, rule: str) -> str:

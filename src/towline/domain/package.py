@@ -44,6 +44,26 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class LivenessProbe:
+    """How to ask an executable whether it still works: a ``command`` inside it, else HTTP where there is a
+    ``path``, else a connection to ``port``. Times are seconds; so many ``failures`` in a row end it, so
+    many ``successes`` make earlier ones forgotten. An empty ``host`` is the executable's own.
+    """
+
+    command: tuple[str, ...] = ()
+    host: str = ""
+    port: int = 0
+    path: str = ""
+    https: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
+    initial_delay: int = 0
+    period: int = 10
+    timeout: int = 10
+    failures: int = 3
+    successes: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class SecretKeyRef:
     """One key of an opaque secret, named by the secret's name or guid."""
 
@@ -77,6 +97,7 @@ class Executable:
     limits: Limits = field(default_factory=Limits)
     uid: int | None = None
     gid: int | None = None
+    probe: LivenessProbe | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +109,7 @@ class PackageSpec:
     replicas: int = 1
     environment: tuple[EnvVar, ...] = ()
     ports: tuple[int, ...] = ()
+    host_pid: bool = False
 
 
 @dataclass(frozen=True, slots=True)

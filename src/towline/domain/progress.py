@@ -46,6 +46,12 @@ def is_started(deployment: Deployment, facts: Mapping[Place, Fact]) -> bool:
     return all(place in facts and facts[place].state in _STARTED for place in places(deployment))
 
 
+def out_of_reach(facts: Mapping[Place, Fact]) -> Finding | None:
+    """Return that the engine which holds the containers does not answer; None when it does."""
+    findings = (fact.finding for fact in facts.values() if fact.finding is not None)
+    return next((each for each in findings if each.code is FindingCode.ENGINE_UNREACHABLE), None)
+
+
 def places(deployment: Deployment) -> tuple[Place, ...]:
     """Return the name of every container that the wish asks for."""
     plan = deployment.wish.plan
@@ -77,15 +83,20 @@ def begun(deployment: Deployment, *, at: datetime) -> DeploymentStatus:
 def assess(
     deployment: Deployment, facts: Mapping[Place, Fact], *, now: datetime, stable: timedelta
 ) -> Assessment:
-    """Return the status that ``facts`` of the present generation mean, and when to look again."""
+    """Return the status that ``facts`` of the present generation mean, and when to look again.
+
+    Only the containers that the wish asks for count: somebody else may have asked an engine for more.
+    """
+    wished = places(deployment)
+    facts = {place: facts[place] for place in wished if place in facts}
     status = replace(deployment.status, executables=_executables(deployment, facts.values()))
     down = tuple(fact for fact in facts.values() if fact.state in _DOWN)
     if down:
         failed = status.failed(tuple(_finding(fact, at=now) for fact in down), at=now)
-        return Assessment(replace(failed, attempts=status.attempts), look_again=None)
-    if any(
-        place not in facts or facts[place].state is not ReplicaState.RUNNING for place in places(deployment)
-    ):
+        is_lost = any(fact.state is ReplicaState.FAILED for fact in down)
+        again = retry_at(failed, now=now, jitter=0) if is_lost else None
+        return Assessment(replace(failed, attempts=status.attempts), look_again=again)
+    if any(place not in facts or facts[place].state is not ReplicaState.RUNNING for place in wished):
         return Assessment(_pending(status, at=now), look_again=now + stable)
     steady_at = max((fact.started_at or now for fact in facts.values()), default=now) + stable
     if now < steady_at:

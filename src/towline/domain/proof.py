@@ -53,11 +53,35 @@ class PulledImage:
 
 
 @dataclass(frozen=True, slots=True)
+class PullLimit:
+    """How many pulls a registry allows in a window of ``seconds``, and how many are left.
+
+    ``by_address`` tells to whom they are counted: the address (True), the login's account (False), or
+    nobody says (None). Counted to the address, the secret was not used.
+    """
+
+    limit: int
+    remaining: int
+    seconds: int = 0
+    by_address: bool | None = None
+
+    def __str__(self) -> str:
+        window = f" in {self.seconds // 3600 or 1} h" if self.seconds else ""
+        whose = {True: ", counted to this address", False: ", counted to the account", None: ""}
+        return f"{self.remaining} of {self.limit} pulls left{window}{whose[self.by_address]}"
+
+
+FURTHER_REQUESTS = 4
+"""How many requests beyond a proof's own may be asked to tell causes apart."""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What the registry room answers to a question about a login or an image.
 
     ``finding`` is set exactly when the question's answer is no or could not be had. ``verdict`` is
-    about the credential; ``anonymous`` says that the image can be pulled without any.
+    about the credential; ``anonymous`` says that the image can be pulled without any. ``spare`` is how
+    many further requests may still be asked to tell causes apart.
     """
 
     verdict: Verdict
@@ -65,6 +89,21 @@ class Answer:
     image: PulledImage | None = None
     evidence: tuple[Exchange, ...] = ()
     anonymous: bool = False
+    provider: str = ""
+    limit: PullLimit | None = None
+    spare: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What a look with another credential showed: whether it may pull, None where nobody could tell.
+
+    ``finding`` says why not, where that is known.
+    """
+
+    allowed: bool | None
+    finding: Finding | None = None
+    evidence: tuple[Exchange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,10 +106,22 @@ class RegistryAddress:
         Security rule 1: host and port equal after parsing, path on segment boundaries; never a
         prefix or substring of text.
         """
-        other = RegistryAddress.of(image)
+        return self._is_at(RegistryAddress.of(image)) and self._is_above(image.repository)
+
+    def opens(self, other: RegistryAddress) -> bool:
+        """Whether a credential stored for this address may be given to who asks for ``other``.
+
+        By the same rule; what is limited to a path opens that path, not the registry as a whole.
+        """
+        return self._is_at(other) and self._is_above(other.path)
+
+    def _is_at(self, other: RegistryAddress) -> bool:
         default = 80 if self.plain_http else 443
-        same = self.host == other.host and (self.port or default) == (other.port or default)
-        return same and (not self.path or f"{image.repository}/".startswith(f"{self.path}/"))
+        asked = other.port or (80 if other.plain_http else default)
+        return self.host == other.host and (self.port or default) == asked
+
+    def _is_above(self, path: str) -> bool:
+        return not self.path or f"{path}/".startswith(f"{self.path}/")
 
     def __str__(self) -> str:
         return self.key
@@ -165,9 +177,21 @@ def _host(host: str | None, field: str) -> str:
         raise InvalidInput(field, problem="names no host", rule=_RULE)
     if ":" in host:
         return _ipv6(host, field)
+    if not host.isascii():
+        rule = f"write its ASCII form{_ascii_form(host)}, as image names hold no other letters"
+        raise InvalidInput(field, problem=f"{host[:80]!a} holds letters beyond ASCII", rule=rule)
     if len(host) > 253 or not _DNS_NAME.fullmatch(host):
         raise InvalidInput(field, problem=f"{host[:80]!a} is not a host name", rule=_RULE)
     return host.lower().rstrip(".")
+
+
+def _ascii_form(host: str) -> str:
+    """Return in words the form that DNS knows; empty where there is none."""
+    try:
+        form = host.encode("idna").decode()
+    except UnicodeError:
+        return ""
+    return f" {form[:80]}" if _DNS_NAME.fullmatch(form) else ""
 
 
 def _ipv6(host: str, field: str) -> str:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Self
 
 from towline.domain.credential import Credential, Password
+from towline.domain.credential_shape import Shape
 from towline.domain.errors import InvalidInput
 from towline.domain.names import email_address, secret_name
 from towline.domain.proof import Standing
@@ -104,6 +105,7 @@ class DockerSecret:
     username: str
     email: str
     standing: Standing = field(default_factory=Standing)
+    shape: Shape = field(default_factory=Shape)
 
     def stands(self, standing: Standing) -> Self:
         """Return the secret with another standing; version and ``updated_at`` stay."""

@@ -11,7 +11,7 @@ from towline.domain.credential import Credential, Password
 from towline.domain.deployment import LayerProgress
 from towline.domain.findings import Finding
 from towline.domain.image import ImageReference
-from towline.domain.package import Limits, PullPolicy, RestartPolicy
+from towline.domain.package import Limits, LivenessProbe, PullPolicy, RestartPolicy
 from towline.domain.registry import RegistrySettings
 
 
@@ -41,12 +41,13 @@ class WorkloadExecutable:
     limits: Limits = field(default_factory=Limits)
     uid: int | None = None
     gid: int | None = None
+    probe: LivenessProbe | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
     """A deployment's one generation. ``exclusive`` asks that the old generation ends before this one
-    starts, because both would want the same ports of the host.
+    starts, because both would want the same ``ports`` of the host.
     """
 
     deployment_guid: str
@@ -58,6 +59,7 @@ class Workload:
     restart: RestartPolicy = RestartPolicy.ALWAYS
     exclusive: bool = False
     stop_seconds: int = 10
+    ports: tuple[int, ...] = ()
 
 
 class ReplicaState(StrEnum):
@@ -79,7 +81,8 @@ class Fact:
     """What an engine observed about one container, named by deployment, generation, executable, replica.
 
     ``started_at`` is when the present process started. ``finding`` is set when the container did not
-    start, ended or was killed. While pulling, ``layers`` tells how far it is.
+    start, ended or was killed. While pulling, ``layers`` tells how far it is. ``outdated`` says that the
+    engine no longer holds what was applied, so that it must be applied again.
     """
 
     deployment_guid: str
@@ -93,3 +96,18 @@ class Fact:
     restart_count: int = 0
     finding: Finding | None = None
     layers: tuple[LayerProgress, ...] = ()
+    outdated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Somebody else changed or deleted what an engine holds for a deployment: which object of it, how
+    (``changed`` or ``deleted``), and who is said to have done it, empty where nobody can tell.
+    """
+
+    deployment_guid: str
+    project_guid: str
+    subject: str
+    change: str
+    culprit: str
+    at: datetime

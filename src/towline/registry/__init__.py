@@ -6,23 +6,37 @@ opencontainers/distribution-spec ``spec.md``; distribution ``docs/content/spec/a
 
 from __future__ import annotations
 
-from towline.registry.guard import Guard
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from towline.dialing import Guard, Lookup, system_lookup
 from towline.registry.prover import Prover
+from towline.registry.pull_tokens import Exchange
 from towline.registry.source import Source
-from towline.registry.transport import Transport
+from towline.registry.transport import Patience, Transport
 
 
 class Registry:
-    """The room's two faces: ``prover`` asks questions, ``source`` delivers images."""
+    """The room's faces: ``prover`` asks questions, ``source`` delivers images, ``tokens`` exchanges."""
 
-    def __init__(self, *, deny_private: bool = False, allow_loopback: bool = True) -> None:
-        self._transport = Transport(Guard(deny_private=deny_private, allow_loopback=allow_loopback))
-        self.prover = Prover(self._transport)
+    def __init__(
+        self,
+        *,
+        deny_private: bool = False,
+        allow_loopback: bool = True,
+        lookup: Lookup = system_lookup,
+        patience: Patience | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        guard = Guard(deny_private=deny_private, allow_loopback=allow_loopback)
+        self._transport = Transport(guard, lookup, patience)
+        self.prover = Prover(self._transport, clock)
         self.source = Source(self._transport)
+        self.tokens = Exchange(self._transport)
 
     async def close(self) -> None:
         """Close all connections."""
         await self._transport.close()
 
 
-__all__ = ["Registry"]
+__all__ = ["Patience", "Registry"]

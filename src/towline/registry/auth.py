@@ -1,13 +1,17 @@
 """The token protocol as plain functions: which request answers a challenge, what its answer means.
 
-Spec: distribution docs/content/spec/auth/token.md. The password goes by GET with Basic, as servers
-refuse it by POST; parameters that the realm's URL has already are kept.
+Spec: distribution docs/content/spec/auth/{token,oauth}.md. The password goes by GET with Basic, as servers
+refuse it by POST; an identity token goes by POST. Parameters that the realm's URL has already are kept.
 """
 
 from __future__ import annotations
 
+import base64
+import html
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus
 
 import msgspec
 
@@ -17,11 +21,13 @@ from towline.registry.transport import Request
 if TYPE_CHECKING:
     from yarl import URL
 
-    from towline.domain.credential import Credential
+    from towline.domain.credential import Credential, Password
     from towline.registry.transport import Reply
 
 MOST_TOKEN_BODY = 128 << 10
+CLIENT_ID = "towline"
 DEFAULT_LIFE = 60
+LONGEST_LIFE = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,20 @@ def basic_header(credential: Credential) -> str:
     return f"Basic {authorization_token(credential).reveal()}"
 
 
+def forms_of(credential: Credential) -> tuple[str, ...]:
+    """Return every form in which a server may repeat a login that it was sent: all are blotted out."""
+    plain, token = credential.password.reveal(), authorization_token(credential).reveal()
+    return (
+        token,
+        quote(plain, safe=""),
+        quote_plus(plain),
+        json.dumps(plain)[1:-1],
+        html.escape(plain),
+        base64.b64encode(plain.encode()).decode().rstrip("="),
+        plain,
+    )
+
+
 def token_request(realm: URL, *, service: str, scope: str, credential: Credential | None) -> Request:
     """Return the request for a token; without a credential an anonymous one."""
     url = realm
@@ -54,8 +74,20 @@ def token_request(realm: URL, *, service: str, scope: str, credential: Credentia
         url = url.update_query({"scope": scope})
     if credential is None:
         return Request("GET", url, most_body=MOST_TOKEN_BODY)
+    if credential.is_identity_token:
+        return _exchange(realm, service=service, scope=scope, token=credential.password)
     headers = {"Authorization": basic_header(credential)}
     return Request("GET", url, headers, sent="basic", most_body=MOST_TOKEN_BODY)
+
+
+def _exchange(realm: URL, *, service: str, scope: str, token: Password) -> Request:
+    """Return the request that gives an identity token and takes an access token (OAuth 2, by POST)."""
+    form = {"grant_type": "refresh_token", "refresh_token": token.reveal(), "client_id": CLIENT_ID}
+    if service:
+        form["service"] = service
+    if scope:
+        form["scope"] = scope
+    return Request("POST", realm, sent="identity-token", most_body=MOST_TOKEN_BODY, form=form)
 
 
 def bearer_of(reply: Reply) -> Bearer | None:
@@ -70,4 +102,5 @@ def bearer_of(reply: Reply) -> Bearer | None:
     if not isinstance(token, str) or not token.isascii() or not token.isprintable() or " " in token:
         return None
     life = document.get("expires_in")
-    return Bearer(f"Bearer {token}", life if isinstance(life, int) and life > 0 else DEFAULT_LIFE)
+    seconds = life if isinstance(life, int) and life > 0 else DEFAULT_LIFE
+    return Bearer(f"Bearer {token}", min(seconds, LONGEST_LIFE))

@@ -6,11 +6,11 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from yarl import URL
-
 from towline.domain.causes import FindingCode
-from towline.registry.conversation import Refused
+from towline.registry.failures import NoAnswer
 from towline.registry.manifests import digest_of
+from towline.registry.redirects import MOST_REDIRECTS, redirected
+from towline.registry.refusal import Refused, refusal_of
 
 if TYPE_CHECKING:
     import aiohttp
@@ -19,35 +19,7 @@ if TYPE_CHECKING:
     from towline.registry.conversation import Conversation
     from towline.registry.transport import Request, Trail, Transport
 
-MOST_REDIRECTS = 5
 MOST_CONFIG = 4 << 20
-
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-
-def redirected(request: Request, status: int, location: str | None) -> Request | None:
-    """Return the request that a redirect asks for, without Authorization on another origin; None if none.
-
-    Raises Refused when it leads from HTTPS to HTTP or nowhere.
-    """
-    if status not in _REDIRECTS:
-        return None
-    try:
-        target = request.url.join(URL(location or ""))
-    except ValueError as error:
-        raise Refused(
-            FindingCode.REDIRECT_REFUSED, "a blob's redirect leads nowhere", accepted=True
-        ) from error
-    if target.scheme not in ("http", "https") or (request.url.scheme == "https" and target.scheme == "http"):
-        raise Refused(
-            FindingCode.REDIRECT_REFUSED,
-            f"a blob is redirected to {target.scheme}://{target.host}",
-            accepted=True,
-        )
-    if target.origin() == request.url.origin():
-        return replace(request, url=target)
-    headers = {name: value for name, value in request.headers.items() if name != "Authorization"}
-    return replace(request, url=target, headers=headers, sent="none")
 
 
 async def small_blob(
@@ -57,17 +29,31 @@ async def small_blob(
     request = replace(conversation.request("GET", f"/v2/{repository}/blobs/{digest}"), most_body=MOST_CONFIG)
     settings = conversation.access.settings
     for _ in range(MOST_REDIRECTS + 1):
-        reply = await transport.ask(request, settings, trail)
+        try:
+            reply = await transport.ask(request, settings, trail)
+        except NoAnswer as failure:
+            raise _out_of_reach(failure, request, conversation) from failure
         onward = redirected(request, reply.status, reply.headers.get("location"))
         if onward is None:
             break
         request = onward
+    if reply.status == 429:
+        raise refusal_of(reply, conversation.asked)
     if reply.status != 200:
         detail = f"{request.url.host} answered {reply.status} for the image's config"
         raise Refused(FindingCode.BLOB_UNAVAILABLE, detail, accepted=True)
     if digest_of(reply.body, like=digest) != digest:
         raise Refused(FindingCode.IMAGE_CORRUPT, f"the config is not what {digest} names", accepted=True)
     return reply.body
+
+
+def _out_of_reach(failure: NoAnswer, request: Request, conversation: Conversation) -> NoAnswer | Refused:
+    """Return the failure: the storage's where the registry had sent us to another host."""
+    refused_by_us = failure.code is FindingCode.REGISTRY_ADDRESS_REFUSED
+    if refused_by_us or request.url.origin() == conversation.base.origin():
+        return failure
+    detail = f"the registry's storage {request.url.host}: {failure}"
+    return Refused(FindingCode.BLOB_UNAVAILABLE, detail, accepted=True)
 
 
 async def open_blob(

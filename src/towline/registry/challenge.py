@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PARAMETER = re.compile(
@@ -17,6 +18,8 @@ _PARAMETER = re.compile(
 _TOKEN68 = re.compile(r"[A-Za-z0-9._~+/-]+=*(?=[ \t]*(?:,|$))")
 _GAP = re.compile(r"[ \t,]*")
 _MOST = 8192
+_MOST_HEADERS = 16
+_MOST_CHALLENGES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,9 @@ class Challenge:
 
 
 def parse_challenges(headers: Iterable[str]) -> tuple[Challenge, ...]:
-    """Return all challenges in order; what does not follow the grammar is left out."""
-    return tuple(challenge for header in headers for challenge in _parse(header[:_MOST]))
+    """Return the challenges in order, no more than a sound server sends; the ungrammatical are left out."""
+    parsed = (challenge for header in islice(headers, _MOST_HEADERS) for challenge in _parse(header[:_MOST]))
+    return tuple(islice(parsed, _MOST_CHALLENGES))
 
 
 def chosen(challenges: Iterable[Challenge]) -> Challenge | None:

@@ -13,7 +13,8 @@ import msgspec
 
 from towline.domain.causes import FindingCode
 from towline.domain.proof import Platform
-from towline.registry.conversation import Refused
+from towline.registry.cleaning import cleaned
+from towline.registry.refusal import Refused
 
 INDEX_TYPES = (
     "application/vnd.oci.image.index.v1+json",
@@ -26,10 +27,26 @@ MANIFEST_TYPES = (
 ACCEPT = ", ".join((*INDEX_TYPES, *MANIFEST_TYPES))
 
 _CONFIG_TYPES = frozenset(
-    {"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"}
+    {
+        "application/vnd.oci.image.config.v1+json",
+        "application/vnd.docker.container.image.v1+json",
+        "application/octet-stream",
+        "application/json",
+    }
 )
+"""The two that are meant, and two that old pushers wrote, which docker runs as well."""
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
-_USUAL_VARIANTS = {"arm64": "v8", "arm": "v7"}
+_MOST_OFFERS = 200
+_MOST_SIZE = 1 << 47
+"""128 TiB: more is no blob, and a manifest's sum stays a number that every database takes."""
+_LONGEST_NAME = 40
+_LONGEST_TYPE = 100
+_VARIANTS = {
+    "amd64": ("v1", ("v1", "v2", "v3", "v4")),
+    "arm": ("v7", ("v5", "v6", "v7", "v8")),
+    "arm64": ("v8", ("v8", "v9")),
+}
+"""By architecture: the variant that is meant where none is named, and all of them, oldest first."""
 
 
 class _Platform(msgspec.Struct):
@@ -63,9 +80,13 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """What an index offers, entries without a platform (attestations) left out."""
+    """What an index offers, attestations left out.
+
+    ``lone`` is the digest of its only entry where that names no platform: its config does then.
+    """
 
     offers: tuple[Offer, ...]
+    lone: str = ""
 
     @property
     def platforms(self) -> tuple[Platform, ...]:
@@ -74,11 +95,13 @@ class Index:
 
     def choose(self, wanted: Platform) -> Offer:
         """Return the offer for ``wanted``; raise Refused with platform-not-available."""
+        if self.lone:
+            return Offer(self.lone, wanted)
         same = [offer for offer in self.offers if _fits(offer.platform, wanted)]
         if not same:
             offered = ", ".join(str(platform) for platform in self.platforms) or "no platform"
             raise Refused(FindingCode.PLATFORM_NOT_AVAILABLE, f"wanted {wanted}, the image offers {offered}")
-        return next((offer for offer in same if offer.platform.variant == wanted.variant), same[0])
+        return max(same, key=lambda offer: _rank(offer.platform))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +118,11 @@ def digest_of(content: bytes, *, like: str = "sha256:") -> str:
     """Return the digest of ``content`` with the algorithm of ``like``."""
     algorithm = "sha512" if like.startswith("sha512:") else "sha256"
     return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
+
+
+def sound_digest(text: str) -> str:
+    """Return ``text`` where it is a digest, else nothing."""
+    return text if _DIGEST.fullmatch(text) else ""
 
 
 def read(content: bytes, *, content_type: str) -> Index | Image:
@@ -119,7 +147,7 @@ def config_platform(content: bytes) -> Platform | None:
         named = msgspec.json.decode(content, type=_Platform)
     except (msgspec.DecodeError, RecursionError) as error:
         raise _unsupported("the image's config is not sound JSON") from error
-    return Platform(named.os, named.architecture, named.variant) if named.architecture else None
+    return _platform(named) if named.architecture else None
 
 
 def check_platform(found: Platform | None, wanted: Platform) -> None:
@@ -129,21 +157,39 @@ def check_platform(found: Platform | None, wanted: Platform) -> None:
 
 
 def _fits(offered: Platform, wanted: Platform) -> bool:
+    """Whether what was built for ``offered`` runs on ``wanted``: an older variant does on a newer one."""
     if (offered.os or "linux", offered.architecture) != (wanted.os, wanted.architecture):
         return False
-    usual = _USUAL_VARIANTS.get(wanted.architecture, "")
-    return not offered.variant or offered.variant in (wanted.variant, usual) or not (wanted.variant or usual)
+    if wanted.architecture not in _VARIANTS:
+        return not offered.variant or not wanted.variant or offered.variant == wanted.variant
+    return 0 <= _rank(offered) <= _rank(wanted)
+
+
+def _rank(platform: Platform) -> int:
+    """Return how new a variant is among its architecture's; -1 where it is not known."""
+    usual, known = _VARIANTS.get(platform.architecture, ("", ()))
+    variant = platform.variant or usual
+    return known.index(variant) if variant in known else -1
 
 
 def _index(document: _Document) -> Index:
     offers = []
-    for each in document.manifests or []:
+    for each in (document.manifests or [])[:_MOST_OFFERS]:
         platform = each.platform
         if platform is None or platform.architecture in ("", "unknown"):
             continue
         _check(each)
-        offers.append(Offer(each.digest, Platform(platform.os, platform.architecture, platform.variant)))
+        offers.append(Offer(each.digest, _platform(platform)))
+    listed = document.manifests or []
+    if len(listed) == 1 and listed[0].platform is None:
+        _check(listed[0])
+        return Index((), lone=listed[0].digest)
     return Index(tuple(offers))
+
+
+def _platform(named: _Platform) -> Platform:
+    names = (cleaned(name, most=_LONGEST_NAME) for name in (named.os, named.architecture, named.variant))
+    return Platform(*names)
 
 
 def _image(document: _Document, kind: str) -> Image:
@@ -155,11 +201,12 @@ def _image(document: _Document, kind: str) -> Image:
     for each in (config, *layers):
         _check(each)
     size = config.size + sum(each.size for each in layers)
+    kind = cleaned(kind, most=_LONGEST_TYPE)
     return Image(kind, config.digest, tuple((each.digest, each.size) for each in layers), size)
 
 
 def _check(descriptor: _Descriptor) -> None:
-    if not _DIGEST.fullmatch(descriptor.digest) or descriptor.size < 0:
+    if not _DIGEST.fullmatch(descriptor.digest) or not 0 <= descriptor.size <= _MOST_SIZE:
         raise _unsupported("a descriptor in the manifest holds no sound digest and size")
 
 

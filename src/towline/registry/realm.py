@@ -19,6 +19,7 @@ KNOWN_PAIRS = frozenset(
         ("registry.gitlab.com", "gitlab.com"),
         ("registry.redhat.io", "sso.redhat.com"),
         ("registry.connect.redhat.com", "sso.redhat.com"),
+        *((f"rg.{region}.scw.cloud", "api.scaleway.com") for region in ("fr-par", "nl-ams", "pl-waw")),
     }
 )
 
@@ -27,11 +28,15 @@ class RealmRefused(Exception):
     """The realm is not one that this registry's login may be sent to; the text says why."""
 
 
-def checked_realm(realm: str, *, registry: URL, allowed: Collection[str]) -> URL:
-    """Return the token server's URL if a login for ``registry`` may be sent there; raise RealmRefused."""
+def checked_realm(realm: str, *, registry: URL, allowed: Collection[str], anonymous: bool = False) -> URL:
+    """Return the token server's URL if a login for ``registry`` may be sent there; raise RealmRefused.
+
+    Asked ``anonymous``ly, any public server will do: there is no login to steal, yet a registry must not
+    make us ask inside our own network either.
+    """
     try:
         url = URL(realm)
-        host = url.host
+        host = url.raw_host
     except ValueError as error:
         raise RealmRefused("the challenge names a token server that is no URL") from error
     if url.scheme not in ("http", "https") or not host:
@@ -40,8 +45,8 @@ def checked_realm(realm: str, *, registry: URL, allowed: Collection[str]) -> URL
         raise RealmRefused("the token server's URL holds a user name or password")
     if url.scheme == "http" and registry.scheme == "https":
         raise RealmRefused(f"the token server {host} is asked over plain HTTP, the registry over HTTPS")
-    if not _belongs(registry.host or "", host, allowed=allowed):
-        raise RealmRefused(f"the registry {registry.host} sends logins to {host}")
+    if not _belongs(registry.raw_host or "", host, allowed=allowed) and not (anonymous and _is_public(host)):
+        raise RealmRefused(f"the registry {registry.raw_host} sends logins to {host}")
     return url.with_fragment(None)
 
 
@@ -53,6 +58,11 @@ def _belongs(registry: str, realm: str, *, allowed: Collection[str]) -> bool:
         return False
     own = _suffixes().privatesuffix(registry)
     return own is not None and own == _suffixes().privatesuffix(realm)
+
+
+def _is_public(host: str) -> bool:
+    """Whether ``host`` is no literal address of a closed network; names are checked when dialled."""
+    return not _is_address(host) or ipaddress.ip_address(host).is_global
 
 
 def _is_address(host: str) -> bool:

@@ -22,10 +22,12 @@ from towline.registry import manifests
 from towline.registry.auth import pull_scope
 from towline.registry.blobs import open_blob
 from towline.registry.challenge import chosen
-from towline.registry.conversation import Conversation, Refused, refusal_of
+from towline.registry.conversation import Conversation
 from towline.registry.failures import NoAnswer, translated
 from towline.registry.opening import opened
+from towline.registry.refusal import Refused, refusal_of
 from towline.registry.transport import Trail
+from towline.registry.wording import detail_of
 
 if TYPE_CHECKING:
     from towline.domain.image import ImageReference
@@ -81,15 +83,14 @@ class Source:
     async def _manifest(self, image: ImageReference, access: PullAccess, trail: Trail) -> Reply:
         path = f"/v2/{image.repository}/manifests/{image.reference}"
         conversation = await self._conversation(image, access, trail)
-        reply = await conversation.ask("GET", path, {"Accept": manifests.ACCEPT})
-        if reply.status == 401:
+        reply = await conversation.look("GET", path, {"Accept": manifests.ACCEPT})
+        if reply.status == 401 and conversation.may_repeat:
             conversation = await self._conversation(image, access, trail, anew=True)
-            reply = await conversation.ask("GET", path, {"Accept": manifests.ACCEPT})
+            reply = await conversation.look("GET", path, {"Accept": manifests.ACCEPT})
         if reply.status == 404:
             raise Refused(_absent(image), f"{image}: {reply.text()}")
         if reply.status != 200:
-            has_credential = access.credential is not None
-            raise refusal_of(reply, has_credential=has_credential, accepted=conversation.accepted)
+            raise refusal_of(reply, conversation.asked)
         return reply
 
     async def _opened(
@@ -113,7 +114,7 @@ class Source:
                 stack.push_async_exit(attempt)
                 return response
             await attempt.aclose()
-            if response.status != 401:
+            if response.status != 401 or not conversation.may_repeat:
                 break
         detail = f"{response.url.host} answered {response.status} for {digest}"
         raise Refused(FindingCode.BLOB_UNAVAILABLE, detail, accepted=True)
@@ -125,7 +126,7 @@ class Source:
         key = (image.name, access, access.plain_http)
         kept = self._kept.get(key)
         if kept and not anew and time.monotonic() < kept[1]:
-            return kept[0]
+            return kept[0].continued(trail)
         conversation = Conversation(self._transport, RegistryAddress.of(image), access, trail)
         reply = await opened(conversation)
         if chosen(reply.challenges) is None and access.credential is not None:
@@ -152,4 +153,5 @@ def _absent(image: ImageReference) -> FindingCode:
 
 
 def _refused(refusal: NoAnswer | Refused, image: ImageReference, trail: Trail) -> PullRefused:
-    return PullRefused(Finding(refusal.code, str(refusal), tuple(trail.exchanges), image=str(image)))
+    detail = detail_of(refusal, trail)
+    return PullRefused(Finding(refusal.code, detail, tuple(trail.exchanges), image=str(image)))

@@ -1,42 +1,38 @@
-"""Requests to registries: guarded addresses, limits on everything, no redirects, no cookies, evidence.
-
-One session per way of connecting (authority, proxy), shared by all conversations, with at most three
-connections to a registry.
-"""
+"""Requests to registries: guarded addresses, limits on everything, no redirects, no cookies, evidence."""
 
 from __future__ import annotations
 
-import ssl
+import socket
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import aiohttp
 import msgspec
+from yarl import URL
 
+from towline.dialing import AddressRefused, Guard, Lookup, system_lookup
+from towline.domain.causes import FindingCode
 from towline.domain.findings import Exchange
 from towline.registry.challenge import Challenge, parse_challenges
-from towline.registry.cleaning import cleaned
-from towline.registry.failures import NoAnswer, translated
-from towline.registry.guard import AddressRefused, Guard, GuardedResolver
+from towline.registry.cleaning import Blot, cleaned
+from towline.registry.evidence import shown_challenges, shown_location
+from towline.registry.failures import NoAnswer, TooLarge, translated
+from towline.registry.lanes import Lanes, Way
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from yarl import URL
-
     from towline.domain.registry import RegistrySettings
 
-CONNECTIONS_PER_REGISTRY = 3
 MOST_BODY = 4 << 20
-QUESTION = aiohttp.ClientTimeout(total=20, sock_connect=8, sock_read=15)
-DOWNLOAD = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
-
+MOST_TEXT = 16 << 10
 _SHOWN_HEADERS = (
     "content-type", "docker-content-digest", "docker-distribution-api-version", "retry-after",
     "ratelimit-limit", "ratelimit-remaining", "docker-ratelimit-source",
 )  # fmt: skip
+_PROXY_WANTS_LOGIN = 407
 _BROKEN = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
 
 
@@ -50,6 +46,7 @@ class Reply:
     body: bytes
     errors: tuple[tuple[str, str], ...] = ()
     """The registry's own (code, message) pairs, cleaned."""
+    blot: Blot = field(default_factory=Blot)
 
     @property
     def content_type(self) -> str:
@@ -64,7 +61,7 @@ class Reply:
         """Return what the registry says in words, cleaned, to be shown."""
         if self.errors:
             return "; ".join(f"{code}: {message}".strip(": ") for code, message in self.errors[:3])
-        return cleaned(self.body[:2000].decode(errors="replace"))
+        return cleaned(self.blot(self.body[:MOST_TEXT].decode(errors="replace")))
 
 
 @dataclass(slots=True)
@@ -72,22 +69,26 @@ class Trail:
     """The evidence of one proof, in order."""
 
     exchanges: list[Exchange] = field(default_factory=list)
+    blot: Blot = field(default_factory=Blot)
+    """What no foreign text may show."""
 
     def note(
         self, method: str, url: URL, *, sent: str, reply: Reply | None, error: str, began: float
     ) -> None:
         """Add one request and its answer."""
         headers = reply.headers if reply else {}
-        shown = tuple((name, cleaned(headers[name])) for name in _SHOWN_HEADERS if name in headers)
+        shown = tuple((name, headers[name]) for name in _SHOWN_HEADERS if name in headers)
+        if reply:
+            shown += shown_challenges(reply.challenges) + shown_location(url, headers.get("location"))
         self.exchanges.append(
             Exchange(
                 method,
                 str(url.origin()),
-                cleaned(url.path),
+                cleaned(self.blot(url.path)),
                 sent=sent,
                 status=reply.status if reply else None,
                 error=error or (", ".join(code for code, _ in reply.errors) if reply else ""),
-                headers=shown,
+                headers=tuple((name, cleaned(self.blot(text))) for name, text in shown),
                 milliseconds=round((time.monotonic() - began) * 1000),
             )
         )
@@ -95,28 +96,58 @@ class Trail:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked. ``sent`` names the kind of authorization in ``headers``, for the evidence."""
+    """What is asked. ``sent`` names the authorization in ``headers`` or ``form``, for the evidence."""
 
     method: str
     url: URL
     headers: Mapping[str, str] = field(default_factory=dict)
     sent: str = "none"
     most_body: int = MOST_BODY
+    form: Mapping[str, str] | None = field(default=None, repr=False)
+    led_by: URL | None = None
+    """The registry, when its realm or redirect named this place rather than the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a registry may take, in seconds: for one answer in all, to connect, between two reads.
+
+    A download has no limit in all, only the longer ``stall`` between two reads.
+    """
+
+    answer: float = 20
+    connect: float = 8
+    read: float = 15
+    stall: float = 60
+
+    @property
+    def question(self) -> aiohttp.ClientTimeout:
+        """The limits of a question."""
+        return aiohttp.ClientTimeout(total=self.answer, sock_connect=self.connect, sock_read=self.read)
+
+    @property
+    def download(self) -> aiohttp.ClientTimeout:
+        """The limits of a download."""
+        return aiohttp.ClientTimeout(total=None, sock_connect=self.connect, sock_read=self.stall)
 
 
 class Transport:
     """Sends requests; every failure comes out as NoAnswer."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(
+        self, guard: Guard, lookup: Lookup = system_lookup, patience: Patience | None = None
+    ) -> None:
         self._guard = guard
-        self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._lookup = lookup
+        self._patience = patience or Patience()
+        self._lanes = Lanes(lookup)
 
     async def ask(self, request: Request, settings: RegistrySettings, trail: Trail) -> Reply:
         """Return the answer to one request; no redirect is followed."""
         began = time.monotonic()
         try:
-            async with self._opened(request, settings, limits=QUESTION) as response:
-                reply = await _read(response, request)
+            async with self._opened(request, settings, downloads=False) as response:
+                reply = await _read(response, request, trail.blot)
         except NoAnswer as failure:
             trail.note(
                 request.method,
@@ -135,80 +166,82 @@ class Transport:
         self, request: Request, settings: RegistrySettings
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Open an answer whose body is streamed; no redirect is followed."""
-        async with self._opened(request, settings, limits=DOWNLOAD) as response:
+        async with self._opened(request, settings, downloads=True) as response:
             yield response
 
     async def close(self) -> None:
         """Close all connections."""
-        sessions, self._sessions = self._sessions, {}
-        for session in sessions.values():
-            await session.close()
+        await self._lanes.close()
 
     @asynccontextmanager
     async def _opened(
-        self, request: Request, settings: RegistrySettings, *, limits: aiohttp.ClientTimeout
+        self, request: Request, settings: RegistrySettings, *, downloads: bool
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        host = request.url.host or ""
-        shown = request.url.authority
+        shown, proxy = request.url.authority, URL(settings.proxy).raw_host or ""
+        guard = await self._guard_for(request, settings)
+        limits = self._patience.download if downloads else self._patience.question
+        if proxy:
+            self._check_proxy(proxy, shown)
         try:
-            self._guard.check_host(host)
-            async with self._session(settings).request(
-                request.method,
-                request.url,
-                headers={"Accept-Encoding": "identity", **request.headers},
-                allow_redirects=False,
-                timeout=limits,
-                proxy=settings.proxy or None,
-            ) as response:
+            guard.check_host(request.url.raw_host or "")
+            way = Way(settings.ca_pem, guard, downloads)
+            async with (
+                self._lanes.on(way, request.url.origin()) as session,
+                session.request(
+                    request.method,
+                    request.url,
+                    headers={"Accept-Encoding": "identity", **request.headers},
+                    data=request.form,
+                    allow_redirects=False,
+                    timeout=limits,
+                    proxy=settings.proxy or None,
+                ) as response,
+            ):
+                if response.status == _PROXY_WANTS_LOGIN:
+                    raise NoAnswer(FindingCode.PROXY_ERROR, f"the proxy before {shown} asks for a login")
                 yield response
         except AddressRefused as error:
             raise translated(error, shown) from error
         except _BROKEN as error:
-            raise translated(error, shown) from error
+            raise translated(error, shown, proxy=proxy) from error
 
-    def _session(self, settings: RegistrySettings) -> aiohttp.ClientSession:
-        """Return the session for this authority; made when first needed."""
-        session = self._sessions.get(settings.ca_pem)
-        if session is None:
-            connector = aiohttp.TCPConnector(
-                ssl=_tls_context(settings.ca_pem),
-                limit=0,
-                limit_per_host=CONNECTIONS_PER_REGISTRY,
-                resolver=GuardedResolver(self._guard),
-                ttl_dns_cache=10,
-            )
-            session = self._sessions[settings.ca_pem] = aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-                auto_decompress=False,
-                read_bufsize=1 << 20,
-                headers={"User-Agent": "towline"},
-            )
-        return session
+    def _check_proxy(self, proxy: str, shown: str) -> None:
+        """Raise NoAnswer for a proxy at an address that is never dialled: literal ones meet no resolver."""
+        try:
+            self._guard.check_host(proxy)
+        except AddressRefused as error:
+            detail = f"the proxy before {shown} is not dialled: {error}"
+            raise NoAnswer(FindingCode.PROXY_ERROR, detail) from error
 
+    async def _guard_for(self, request: Request, settings: RegistrySettings) -> Guard:
+        """Return the rules for where ``request`` goes: stricter where a public registry has led us."""
+        host, leader = request.url.raw_host, request.led_by
+        if leader is None or host == leader.raw_host or host in settings.realm_hosts or settings.proxy:
+            return self._guard
+        return self._guard if await self._is_inside(leader) else replace(self._guard, outward=True)
 
-def _tls_context(ca_pem: str) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if ca_pem:
-        context.load_verify_locations(cadata=ca_pem)
-    return context
+    async def _is_inside(self, registry: URL) -> bool:
+        try:
+            found = await self._lookup(registry.raw_host or "", registry.port or 443, socket.AF_UNSPEC)
+        except OSError:
+            return False
+        return any(self._guard.is_inside(address) for address, _ in found)
 
 
-async def _read(response: aiohttp.ClientResponse, request: Request) -> Reply:
+async def _read(response: aiohttp.ClientResponse, request: Request, blot: Blot) -> Reply:
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
         if len(body) > request.most_body:
-            raise ValueError("the answer is larger than any sound one")
+            raise TooLarge(request.url.authority, request.most_body)
     headers = {name.lower(): value for name, value in response.headers.items()}
     challenges = parse_challenges(response.headers.getall("WWW-Authenticate", []))
-    return Reply(
-        response.status, headers, challenges, bytes(body), errors=_errors(bytes(body), response.status)
-    )
+    content = bytes(body)
+    errors = _errors(content, response.status, blot)
+    return Reply(response.status, headers, challenges, content, errors=errors, blot=blot)
 
 
-def _errors(body: bytes, status: int) -> tuple[tuple[str, str], ...]:
+def _errors(body: bytes, status: int, blot: Blot) -> tuple[tuple[str, str], ...]:
     """Return the error pairs of a registry's or token server's body (distribution-spec, RFC 6749, Hub)."""
     if status < 400 or body.lstrip()[:1] != b"{":
         return ()
@@ -220,7 +253,8 @@ def _errors(body: bytes, status: int) -> tuple[tuple[str, str], ...]:
     if isinstance(listed, list):
         entries = [each for each in listed if isinstance(each, dict)][:5]
         return tuple(
-            (cleaned(str(each.get("code", ""))), cleaned(str(each.get("message", "")))) for each in entries
+            (cleaned(blot(str(each.get("code", "")))), cleaned(blot(str(each.get("message", "")))))
+            for each in entries
         )
     code, words = document.get("error"), document.get("error_description") or document.get("details")
-    return ((cleaned(str(code or "")), cleaned(str(words or ""))),) if code or words else ()
+    return ((cleaned(blot(str(code or ""))), cleaned(blot(str(words or "")))),) if code or words else ()
