@@ -18,14 +18,14 @@ from towline.domain.errors import EngineFailed, PullRefused
 from towline.domain.findings import Finding
 from towline.domain.package import PullPolicy
 from towline.domain.workload import Fact, ReplicaState
+from towline.engines.broadcast import Facts
 from towline.engines.embedded import logs, machine, plan, runtime
 from towline.engines.embedded.containers import Containers, Place
-from towline.engines.embedded.facts import Facts
 from towline.engines.embedded.instances import Instances
 from towline.engines.embedded.monitor.rootfs import BUNDLE
 from towline.engines.embedded.monitors import Ear
 from towline.engines.embedded.sweeping import Sweeper
-from towline.engines.embedded.waiting import all_of, to_the_end
+from towline.engines.waiting import all_of, to_the_end
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -53,6 +53,7 @@ class EmbeddedEngine:
     """
 
     name = "embedded"
+    keeps_credentials = False
 
     def __init__(
         self,
@@ -163,12 +164,19 @@ class EmbeddedEngine:
         replica: int = 0,
         follow: bool = False,
         tail: int | None = None,
+        timestamps: bool = False,
     ) -> AsyncIterator[bytes]:
         """Yield a container's log."""
         found = self._newest(deployment_guid, executable, replica=replica)
         if found is None:
             return _nothing()
-        return logs.read(found.folder, follow=follow, tail=tail, is_alive=lambda: found.is_alive)
+        return logs.read(
+            found.folder,
+            follow=follow,
+            tail=tail,
+            is_alive=lambda: found.is_alive,
+            timestamps=timestamps,
+        )
 
     async def inventory(self) -> Sequence[Fact]:
         """Return a fact for each container."""

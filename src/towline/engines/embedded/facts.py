@@ -1,10 +1,7 @@
-"""From a monitor's status to the fact that the control plane hears, and its way to everyone who listens."""
+"""From a monitor's status to the fact that the control plane hears."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import signal
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,9 +9,10 @@ from towline.domain.causes import FindingCode
 from towline.domain.findings import Finding
 from towline.domain.workload import Fact, ReplicaState
 from towline.engines.embedded.monitor import status as words
+from towline.engines.wording import cleaned, ending
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
     from towline.engines.embedded.containers import Place
     from towline.engines.embedded.monitor.status import Status
@@ -29,7 +27,6 @@ _STATES = {
     words.LOST: ReplicaState.FAILED,
 }
 _ENDED = frozenset({words.BACKING_OFF, words.EXITED})
-_LONGEST_LINE = 200
 
 
 def fact(place: Place, status: Status, *, last_lines: Sequence[bytes]) -> Fact:
@@ -53,6 +50,9 @@ def finding(status: Status, *, executable: str, last_lines: Sequence[bytes] = ()
     """Return why a container is not up; None for one that is."""
     at = _time(status.at)
     if status.state in _ENDED:
+        if status.problem == FindingCode.PROBE_FAILED:
+            said = cleaned(status.detail.encode())
+            return Finding(FindingCode.PROBE_FAILED, detail=said, executable=executable, checked_at=at)
         code = FindingCode.OUT_OF_MEMORY if status.out_of_memory else FindingCode.EXITED
         return Finding(code, detail=_ending(status, last_lines), executable=executable, checked_at=at)
     if status.state == words.FAILED:
@@ -64,55 +64,8 @@ def finding(status: Status, *, executable: str, last_lines: Sequence[bytes] = ()
     return None
 
 
-def cleaned(line: bytes) -> str:
-    """Return foreign text fit to be shown: one line, printable, not endless."""
-    text = line.decode(errors="replace")
-    printable = "".join(letter if letter.isprintable() else " " for letter in text).strip()
-    return printable if len(printable) <= _LONGEST_LINE else f"{printable[: _LONGEST_LINE - 1]}…"
-
-
-class Facts:
-    """Brings every fact to every listener."""
-
-    def __init__(self) -> None:
-        self._listeners: set[asyncio.Queue[Fact | None]] = set()
-
-    def publish(self, news: Fact) -> None:
-        """Hand a fact to everyone who listens now."""
-        for queue in self._listeners:
-            queue.put_nowait(news)
-
-    def close(self) -> None:
-        """End every listener's stream."""
-        for queue in self._listeners:
-            queue.put_nowait(None)
-
-    def listen(self) -> AsyncIterator[Fact]:
-        """Return the facts from now on."""
-        queue: asyncio.Queue[Fact | None] = asyncio.Queue()
-        self._listeners.add(queue)
-        return self._stream(queue)
-
-    async def _stream(self, queue: asyncio.Queue[Fact | None]) -> AsyncIterator[Fact]:
-        try:
-            while (news := await queue.get()) is not None:
-                yield news
-        finally:
-            self._listeners.discard(queue)
-
-
 def _ending(status: Status, last_lines: Sequence[bytes]) -> str:
-    how = f"exit code {status.exit_code}"
-    if status.signal is not None:
-        how = f"killed by {_signal_name(status.signal)} (exit code {status.exit_code})"
-    said = " | ".join(text for line in last_lines if (text := cleaned(line)))
-    return f"{how}; last lines: {said}" if said else f"{how}; it logged nothing"
-
-
-def _signal_name(number: int) -> str:
-    with contextlib.suppress(ValueError):
-        return signal.Signals(number).name
-    return f"signal {number}"
+    return ending(status.exit_code, status.signal, last_lines=last_lines)
 
 
 def _time(seconds: float) -> datetime:

@@ -8,9 +8,8 @@ is reported as failed, so that the reconciler starts it again.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import structlog
@@ -23,12 +22,13 @@ from towline.engines.embedded.containers import lock
 from towline.engines.embedded.monitor import status as words
 from towline.engines.embedded.monitor.instructions import Instructions
 from towline.engines.embedded.monitor.status import Status
+from towline.engines.wording import cleaned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from towline.domain.package import RestartPolicy
+    from towline.domain.package import LivenessProbe, RestartPolicy
     from towline.domain.workload import Fact
     from towline.engines.embedded.bundle import Json
     from towline.engines.embedded.containers import Container, Containers, Place
@@ -55,6 +55,7 @@ class Run:
     configuration: Json
     restart: RestartPolicy
     stop_signal: int
+    probe: LivenessProbe | None = None
 
     def __repr__(self) -> str:
         return f"Run({self.container!r})"
@@ -210,6 +211,7 @@ class Instances:
                     stop_seconds=run.container.stop_seconds,
                     log_bytes=self._log_bytes,
                     log_parts=LOG_PARTS,
+                    probe=asdict(run.probe) if run.probe else None,
                 ),
                 folder,
             )
@@ -224,7 +226,7 @@ class Instances:
             monitor.forget()
         await self._clear(container)
         await self._sweeper.delete(folder)
-        detail = facts.cleaned(f"the container's monitor failed: {last_words}".encode())
+        detail = cleaned(f"the container's monitor failed: {last_words}".encode())
         return Finding(FindingCode.ENGINE_ERROR, detail=detail, executable=container.place.executable)
 
     def _hold(self, instance: Instance) -> None:
@@ -245,11 +247,12 @@ class Instances:
         self._note(instance)
 
     async def _unwatch(self, instance: Instance) -> None:
-        if instance.watch is not None:
-            instance.watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await instance.watch
-            instance.watch = None
+        watch, instance.watch = instance.watch, None
+        if watch is not None:
+            watch.cancel()
+            await asyncio.wait({watch})
+            if not watch.cancelled():
+                watch.result()
 
     def _note(self, instance: Instance) -> None:
         """Read a container's status again, and publish it if it is news."""

@@ -10,6 +10,8 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
+from towline.engines.embedded.logtimes import PartTimes
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
@@ -30,10 +32,13 @@ def last_lines(folder: Path, count: int) -> Sequence[bytes]:
 
 
 async def read(
-    folder: Path, *, follow: bool, tail: int | None, is_alive: Callable[[], bool]
+    folder: Path, *, follow: bool, tail: int | None, is_alive: Callable[[], bool], timestamps: bool = False
 ) -> AsyncIterator[bytes]:
-    """Yield the log in chunks that end at line ends; follow it for as long as ``is_alive`` says."""
-    reader = _Reader(folder)
+    """Yield the log in chunks that end at line ends; follow it for as long as ``is_alive`` says.
+
+    With ``timestamps`` each line begins with the time at which it came, ``-`` where that was not noted.
+    """
+    reader = _Reader(folder, timestamps=timestamps)
     try:
         if tail is not None:
             reader.skip_to_last(tail)
@@ -59,9 +64,11 @@ async def read(
 class _Reader:
     """A place in a log; begins at the oldest part."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, timestamps: bool) -> None:
         self._folder = folder
+        self._timestamps = timestamps
         self._file: BinaryIO | None = None
+        self._times: PartTimes | None = None
         self._rest = b""
         self._open_oldest()
 
@@ -87,12 +94,20 @@ class _Reader:
                 continue
             whole, end, self._rest = (self._rest + data).rpartition(b"\n")
             if end:
-                return whole + end
+                return self._told(whole + end)
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
+        if self._times is not None:
+            self._times.close()
+            self._times = None
+
+    def _told(self, lines: bytes) -> bytes:
+        if self._times is None or self._file is None:
+            return lines
+        return self._times.stamped(lines, self._file.tell() - len(self._rest) - len(lines))
 
     def _go_on(self) -> bool:
         """At the end of a part that is not the newest any more: open the next one."""
@@ -122,6 +137,8 @@ class _Reader:
             self._file = path.open("rb")
         except FileNotFoundError:  # rotated away just now
             self._file = None
+        if self._timestamps and self._file is not None:
+            self._times = PartTimes(self._folder, os.fstat(self._file.fileno()).st_ino)
 
 
 def _parts(folder: Path) -> Sequence[Path]:

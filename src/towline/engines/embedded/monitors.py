@@ -86,7 +86,8 @@ class Monitor:
         """Have it end, giving the container ``seconds``; return False if it had to be killed."""
         self.ask_to_stop()
         try:
-            await asyncio.wait_for(self.ended(), seconds + _KILL_AFTER)
+            async with asyncio.timeout(seconds + _KILL_AFTER):
+                await self.ended()
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._handle, signal.SIGKILL)

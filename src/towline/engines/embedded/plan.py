@@ -12,6 +12,7 @@ from towline.domain.findings import Finding
 from towline.engines.embedded import bundle, identity, layerview
 from towline.engines.embedded.containers import Container
 from towline.engines.embedded.instances import Run
+from towline.engines.wording import hostname
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from towline.engines.embedded.images import LocalImage
 
 _STOP_SIGNAL = re.compile(r"(?:SIG)?([A-Z0-9]+?)(?:([+-])(\d{1,2}))?")
-_NOT_IN_A_HOSTNAME = re.compile(r"[^a-z0-9-]+")
 
 
 def run(
@@ -48,7 +48,7 @@ def run(
         raise EngineFailed(_only_root(who))
     names = bundle.Names(
         place.container,
-        hostname=_hostname(workload.deployment_name, place.replica),
+        hostname=hostname(workload.deployment_name, place.replica),
         bundle=str(bundle_folder),
     )
     return Run(
@@ -59,6 +59,7 @@ def run(
         configuration=bundle.configuration(executable, image.config, identity=who, names=names, host=host),
         restart=workload.restart,
         stop_signal=stop_signal(image.config.stop_signal),
+        probe=executable.probe,
     )
 
 
@@ -81,9 +82,3 @@ def _only_root(who: identity.Identity) -> Finding:
         fix_hint="Install uidmap and grant Towline's user a range of ids (usermod --add-subuids 100000-165535"
         " --add-subgids 100000-165535 USER), or run towline as root.",
     )
-
-
-def _hostname(deployment_name: str, replica: int) -> str:
-    """Return a legal host name, at most 63 characters long."""
-    name = _NOT_IN_A_HOSTNAME.sub("-", deployment_name.lower()).strip("-")[:56].rstrip("-")
-    return f"{name or 'container'}-{replica}"

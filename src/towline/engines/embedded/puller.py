@@ -20,8 +20,9 @@ from towline.engines.embedded.content import ContentStore
 from towline.engines.embedded.documents import Documents, Reading, local_documents
 from towline.engines.embedded.layers import LayerStore
 from towline.engines.embedded.refusals import refused
-from towline.engines.embedded.sharing import ended, together
+from towline.engines.embedded.sharing import ended
 from towline.engines.embedded.supply import Supply
+from towline.engines.waiting import all_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
@@ -210,7 +211,7 @@ class _Pull:
         """Have all layers unpacked; the largest are begun first."""
         layers = self._documents.manifest.layers
         largest_first = sorted(range(len(layers)), key=lambda number: -layers[number].size)
-        await together(self._layer(number) for number in largest_first)
+        await all_of(self._layer(number) for number in largest_first)
 
     async def _layer(self, number: int) -> None:
         diff_id = self._documents.config.diff_ids[number]

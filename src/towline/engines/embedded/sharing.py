@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from towline.domain.errors import PullRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
+    from collections.abc import Awaitable, Callable, Collection, Coroutine
 
 T = TypeVar("T")
 
@@ -38,7 +38,8 @@ class Shared(Generic[T]):
         """
         while True:
             work = self._under_way.get(key)
-            if work is not None and work.wanted == 0:  # given up, and about to end
+            if work is not None and (work.wanted == 0 or work.task.done()):
+                # Given up or just ended. To await what has failed already would not let the loop go on.
                 await asyncio.wait({work.task})
                 continue
             if work is None:
@@ -60,18 +61,6 @@ class Shared(Generic[T]):
             if work.wanted == 0 and not work.task.done():
                 work.task.cancel()
                 await ended(work.task)
-
-
-async def together(work: Iterable[Coroutine[object, object, T]]) -> list[T]:
-    """Do it side by side; at the first failure cancel the rest, wait for its end, raise that failure."""
-    tasks = [asyncio.create_task(one) for one in work]
-    try:
-        return await asyncio.gather(*tasks)
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise
 
 
 async def finished(work: Awaitable[T]) -> T:

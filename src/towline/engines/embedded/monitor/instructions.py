@@ -39,6 +39,8 @@ class Instructions(NamedTuple):
     stop_seconds: float
     log_bytes: int
     log_parts: int
+    probe: Mapping[str, object] | None = None
+    """Fields of ``liveness.Probe``."""
 
     def __repr__(self) -> str:
         return f"Instructions({self.container!r})"

@@ -1,13 +1,21 @@
 """A container's log on disk: both streams as they come, whole lines, rotated by size.
 
-The file holds the process's own bytes and nothing else. ``log`` is the newest part, ``log.1`` the one
-before, and so on; only the monitor writes, so that a rename is all that rotating takes.
+The file holds the process's own bytes and nothing else; when they came is noted beside it (``logtimes.py``).
+``log`` is the newest part, ``log.1`` the one before, and so on; only the monitor writes, so that a rename is
+all that rotating takes.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import time
+from typing import TYPE_CHECKING
+
+from towline.engines.embedded.monitor.logtimes import NAME, LogTimes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LONGEST_LINE = 16 * 1024
 """What has no line end by then is written as it is."""
@@ -19,17 +27,21 @@ class LogFile:
     ``limit`` should be well above what is written at once, as one write is never split.
     """
 
-    def __init__(self, path: str, *, limit: int, keep: int) -> None:
+    def __init__(self, path: str, *, limit: int, keep: int, now: Callable[[], int] = time.time_ns) -> None:
         self._path = path
         self._limit = limit
         self._keep = keep
+        self._now = now
+        self._times_path = os.path.join(os.path.dirname(path), NAME)
         self._fd = self._open()
+        self._times = self._open_times()
         self._size = os.fstat(self._fd).st_size
 
     def write(self, data: bytes) -> None:
         """Append ``data``, which should end at a line's end."""
         if self._size and self._size + len(data) > self._limit:
             self._rotate()
+        self._times.note(self._size)
         view = memoryview(data)
         while view:
             view = view[os.write(self._fd, view) :]
@@ -38,16 +50,22 @@ class LogFile:
     def close(self) -> None:
         """Close the file; nothing is buffered here."""
         os.close(self._fd)
+        self._times.close()
 
     def _open(self) -> int:
         return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
+    def _open_times(self) -> LogTimes:
+        return LogTimes(self._times_path, self._fd, now=self._now)
+
     def _rotate(self) -> None:
         for number in range(self._keep - 2, -1, -1):
-            with contextlib.suppress(FileNotFoundError):
-                os.rename(part(self._path, number), part(self._path, number + 1))
-        os.close(self._fd)
+            for path in (self._path, self._times_path):
+                with contextlib.suppress(FileNotFoundError):
+                    os.rename(part(path, number), part(path, number + 1))
+        self.close()
         self._fd = self._open()
+        self._times = self._open_times()
         self._size = 0
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from towline.engines.embedded.monitor import kernel, namespaces, rootfs, status
 from towline.engines.embedded.monitor.events import Announcer
 from towline.engines.embedded.monitor.instructions import Instructions, decode
+from towline.engines.embedded.monitor.liveness import Liveness, Probe, asker
 from towline.engines.embedded.monitor.logfile import Lines, LogFile
 from towline.engines.embedded.monitor.oci import ENGINE_ERROR
 from towline.engines.embedded.monitor.process import Process
@@ -40,6 +41,7 @@ def main() -> int:
     Supervisor(
         instructions,
         new_process=lambda: Process(instructions, bundle=bundle, lines=lines),
+        new_liveness=_questions(instructions),
         announcer=announcer,
         report=report,
     ).run()
@@ -70,6 +72,14 @@ def _enter(instructions: Instructions) -> str:
     kernel.adopt_orphans()
     kernel.forbid_dumps()
     return bundle
+
+
+def _questions(instructions: Instructions) -> Callable[[], Liveness | None]:
+    """Return what makes the questions to a new run."""
+    if instructions.probe is None:
+        return lambda: None
+    probe = Probe(**instructions.probe)  # type: ignore[arg-type]
+    return lambda: Liveness(probe, asker(probe, instructions))
 
 
 def _reporter(folder: str) -> Callable[[Status], None]:

@@ -17,9 +17,12 @@ COMMAND_NOT_FOUND = "command-not-found"
 WRONG_ARCHITECTURE = "wrong-architecture"
 IMAGE_REFUSED = "image-refused"
 ENGINE_ERROR = "engine-error"
+PROBE_FAILED = "probe-failed"
 
 _PATIENCE = 60_000
 """Milliseconds after which a runtime that does not come back is given up."""
+
+_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 
 _DEFAULT_AGAIN = (signal.SIGPIPE, signal.SIGXFSZ)
 """Python ignores these two, and a child would inherit that."""
@@ -65,6 +68,30 @@ class Runtime:
         """Let the process go."""
         self._run("start", self._container, streams=streams)
 
+    def execute(self, process: int, *, output: int) -> int:
+        """Start one more process in the container, as the file ``process`` tells; return the runtime's id."""
+        described = f"/proc/self/fd/{process}"
+        command = [
+            "--root",
+            self._root,
+            "--log",
+            "/dev/null",
+            "exec",
+            "--process",
+            described,
+            self._container,
+        ]
+        return os.posix_spawn(
+            self._program,
+            [self._program, *command],
+            _ENVIRONMENT,
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, process, process),  # this one is kept open across the start
+                *((os.POSIX_SPAWN_DUP2, output, number) for number in (0, 1, 2)),
+            ],
+            setsigdef=(*_DEFAULT_AGAIN, signal.SIGTERM),
+        )
+
     def delete(self) -> None:
         """Remove what the runtime holds of the container, with its control group; kills what still runs.
 
@@ -86,7 +113,7 @@ class Runtime:
         pid = os.posix_spawn(
             self._program,
             command,
-            {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+            _ENVIRONMENT,
             file_actions=[(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, error, 2)],
             setsigdef=_DEFAULT_AGAIN,
         )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from towline.engines.embedded.monitor.events import Announcer
     from towline.engines.embedded.monitor.instructions import Instructions
+    from towline.engines.embedded.monitor.liveness import Liveness
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
@@ -38,11 +39,14 @@ class Supervisor:
         instructions: Instructions,
         *,
         new_process: Callable[[], Process],
+        new_liveness: Callable[[], Liveness | None],
         announcer: Announcer,
         report: Callable[[Status], None],
     ) -> None:
         self._instructions = instructions
         self._new_process = new_process
+        self._new_liveness = new_liveness
+        self._unwell = ""
         self._announcer = announcer
         self._report = report
         self._status = Status()
@@ -60,7 +64,8 @@ class Supervisor:
                 self._tell(state=status.FAILED, problem=refusal.problem, detail=refusal.detail, pid=None)
                 return
             began = time.monotonic()
-            self._tell(state=status.RUNNING, started_at=time.time(), pid=process.pid)
+            now = {"started_at": time.time(), "pid": process.pid, "problem": "", "detail": ""}
+            self._tell(state=status.RUNNING, **now)
             end = self._watch(process)
             if self._is_stopping():
                 break
@@ -79,29 +84,36 @@ class Supervisor:
 
     def _wants_restart(self, end: End) -> bool:
         policy = self._instructions.restart
-        return policy == "always" or (policy == "onfailure" and end.exit_code != 0)
+        failed = end.exit_code != 0 or self._unwell
+        return policy == "always" or (policy == "onfailure" and bool(failed))
 
     def _watch(self, process: Process) -> End:
         """Serve the streams until the process has ended; pass a wish to stop on to it."""
         kill_at: float | None = None
+        self._unwell, liveness = "", self._new_liveness()
         while True:
-            ended = _reap(process.pid)
-            if ended is not None:
-                return process.end(ended)
-            if self._stopping and kill_at is None:
+            ended = _reap()
+            if process.pid in ended:
+                if liveness is not None:
+                    liveness.close()
+                return process.end(ended[process.pid])
+            if liveness is not None and not self._unwell:
+                self._unwell = liveness.look(ended)
+            if (self._stopping or self._unwell) and kill_at is None:
                 process.signal(self._instructions.stop_signal)
                 kill_at = time.monotonic() + self._instructions.stop_seconds
             if kill_at is not None and time.monotonic() >= kill_at:
                 process.signal(signal.SIGKILL)
                 kill_at = float("inf")
-            for descriptor in self._wait(process.readers, until=kill_at):
+            due = kill_at if liveness is None or self._unwell else min(liveness.due, kill_at or liveness.due)
+            for descriptor in self._wait(process.readers, until=due):
                 process.read(descriptor)
 
     def _rest(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while not self._stopping and time.monotonic() < until:
             self._wait({}, until=until)
-            _reap(0)
+            _reap()
 
     def _wait(self, readers: dict[int, str], *, until: float | None) -> list[int]:
         """Wait for streams, signals, or the time; return the streams that have something."""
@@ -133,6 +145,8 @@ class Supervisor:
             signal=end.signal,
             out_of_memory=end.out_of_memory,
             pid=None,
+            problem=oci.PROBE_FAILED if self._unwell else "",
+            detail=self._unwell,
         )
 
     def _tell(self, **changes: object) -> None:
@@ -153,9 +167,9 @@ def _signals_as_bytes(ask_to_stop: Callable[[], None]) -> socket.socket:
     return reader
 
 
-def _reap(pid: int) -> int | None:
-    """Collect every child that has ended; return the wait status of ``pid`` if it is among them."""
-    found = None
+def _reap() -> dict[int, int]:
+    """Collect every child that has ended; return their wait statuses by process id."""
+    found: dict[int, int] = {}
     while True:
         try:
             ended, wait_status = os.waitpid(-1, os.WNOHANG)
@@ -163,5 +177,4 @@ def _reap(pid: int) -> int | None:
             return found
         if ended == 0:
             return found
-        if ended == pid:
-            found = wait_status
+        found[ended] = wait_status

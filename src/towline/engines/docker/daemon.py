@@ -1,0 +1,220 @@
+"""Requests to one Docker Engine, and the two ways in which they fail: refused, or no answer.
+
+Written over aiohttp, see decision 23. Bodies are padded beyond 4 KiB: a daemon at debug level logs every
+shorter one, and with it the environment of a container.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import msgspec
+
+from towline.domain.causes import FindingCode
+from towline.domain.errors import EngineFailed
+from towline.domain.findings import Finding
+from towline.domain.proof import Platform
+from towline.engines.wording import cleaned
+
+if TYPE_CHECKING:
+    from towline.engines.docker.address import EngineAddress
+
+Json = Any
+"""A decoded answer: foreign, and looked at where it is used."""
+
+NEWEST_KNOWN = (1, 47)
+LOGGED_BY_DEBUG = 4096
+_CONNECT = 5.0
+_PATIENCE = 120.0
+_MOST_WORDS = 64 << 10
+
+
+class Refused(Exception):
+    """The Engine answered with an error; ``said`` is its own text."""
+
+    def __init__(self, status: int, said: str) -> None:
+        self.status = status
+        self.said = said
+        super().__init__(f"{status}: {said}")
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What an Engine says about itself."""
+
+    version: str
+    platform: Platform
+
+
+class Daemon:
+    """One Engine. Every method raises Refused, or EngineFailed with ``engine-unreachable``."""
+
+    def __init__(self, address: EngineAddress) -> None:
+        self.address = address
+        self._session: aiohttp.ClientSession | None = None
+        self._version = ""
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def about(self) -> About:
+        """Ask the Engine what it is, and settle which version of its API is spoken."""
+        found = await self._asked("GET", "/version", patience=_CONNECT)
+        try:
+            spoken = min(_number(found["ApiVersion"]), NEWEST_KNOWN)
+            oldest = _number(found.get("MinAPIVersion") or "1.0")
+            about = About(str(found["Version"]), Platform(str(found["Os"]), str(found["Arch"])))
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise self.unreachable(ValueError("what answers is no Docker Engine")) from error
+        self._version = "/v{}.{}".format(*max(spoken, oldest))
+        return about
+
+    async def ping(self, *, patience: float = _CONNECT) -> None:
+        """Return when the Engine answers."""
+        await self._asked("GET", "/_ping", patience=patience)
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        body: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        patience: float = _PATIENCE,
+    ) -> Json:
+        """Return the decoded answer, None where there is none."""
+        await self._settled()
+        path = self._version + path
+        return await self._asked(method, path, query, body=body, headers=headers, patience=patience)
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[aiohttp.StreamReader]:
+        """Open an answer that comes bit by bit; failures while it comes are translated too."""
+        await self._settled()
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT)
+        try:
+            async with self._opened().request(
+                method, self.address.url + self._version + path, params=query, headers=headers,
+                timeout=timeout,
+            ) as answer:  # fmt: skip
+                if answer.status >= 400:
+                    raise _refused(answer.status, await answer.content.read(_MOST_WORDS))
+                yield answer.content
+        except (OSError, aiohttp.ClientError, TimeoutError) as error:
+            raise self.unreachable(error) from error
+
+    def unreachable(self, error: BaseException) -> EngineFailed:
+        """Return the failure that an Engine does not answer."""
+        detail = f"{self.address}: {_reason(error)}"
+        return EngineFailed(Finding(FindingCode.ENGINE_UNREACHABLE, detail=detail))
+
+    async def _settled(self) -> None:
+        if not self._version:
+            await self.about()
+
+    async def _asked(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        body: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        patience: float,
+    ) -> Json:
+        timeout = aiohttp.ClientTimeout(total=patience, sock_connect=_CONNECT)
+        data = None if body is None else msgspec.json.encode(body).ljust(LOGGED_BY_DEBUG + 1)
+        headers = {**(headers or {}), **({"Content-Type": "application/json"} if data else {})}
+        try:
+            async with self._opened().request(
+                method, self.address.url + path, params=query, data=data, headers=headers, timeout=timeout
+            ) as answer:
+                content = await answer.read()
+        except (OSError, aiohttp.ClientError, TimeoutError) as error:
+            raise self.unreachable(error) from error
+        if answer.status >= 400:
+            raise _refused(answer.status, content)
+        return _decoded(content)
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = (
+                aiohttp.UnixConnector(self.address.socket, limit=0)
+                if self.address.socket
+                else aiohttp.TCPConnector(limit=0, ssl=self.address.tls() or True)
+            )
+            self._session = aiohttp.ClientSession(connector=connector, trust_env=False)
+        return self._session
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn a refusal that has no meaning of its own into the error that everybody knows."""
+    try:
+        yield
+    except Refused as refused:
+        raise EngineFailed(Finding(FindingCode.ENGINE_ERROR, cleaned(refused.said.encode()))) from refused
+
+
+async def lines(content: aiohttp.StreamReader) -> AsyncIterator[Json]:
+    """Yield the documents of a stream of JSON, one a line."""
+    rest = b""
+    async for chunk in content.iter_any():
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            if document := _decoded(line):
+                yield document
+        if len(rest) > (1 << 20):
+            raise aiohttp.ClientPayloadError("a line without end")
+    if document := _decoded(rest):
+        yield document
+
+
+def _decoded(content: bytes) -> Json:
+    try:
+        return msgspec.json.decode(content) if content.strip() else None
+    except msgspec.DecodeError:
+        return None
+
+
+def _refused(status: int, content: bytes) -> Refused:
+    document = _decoded(content)
+    said = document.get("message") if isinstance(document, dict) else None
+    return Refused(status, str(said or content[:200].decode(errors="replace")).strip())
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        error = error.os_error
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {error.reason}"
+    if isinstance(error, asyncio.TimeoutError):
+        return "no answer in time"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    return str(error) or type(error).__name__
+
+
+def _number(version: str) -> tuple[int, int]:
+    major, _, minor = version.partition(".")
+    return int(major), int(minor)

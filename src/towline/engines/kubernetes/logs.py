@@ -1,0 +1,189 @@
+"""A container's log through the API: what is there, and what comes, across restarts.
+
+The API's own follow ends with the run that it began in, refuses a container that waits, and says nothing
+while nothing is logged; here it goes on with the next run, waits, and gives signs of life.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
+
+from towline.domain.workload import ReplicaState
+from towline.engines.kubernetes import refusals
+from towline.engines.kubernetes.cluster import ClusterRefused, ClusterUnreachable
+
+if TYPE_CHECKING:
+    from towline.domain.workload import Fact
+    from towline.engines.kubernetes.cluster import Cluster
+    from towline.engines.kubernetes.naming import Place
+    from towline.engines.kubernetes.observing import Observing
+    from towline.engines.kubernetes.seen import SeenPod
+
+SIGN_OF_LIFE = 10.0
+
+
+async def read(
+    cluster: Cluster,
+    observing: Observing,
+    deployment_guid: str,
+    *,
+    executable: str,
+    replica: int,
+    follow: bool,
+    tail: int | None,
+    timestamps: bool,
+) -> AsyncGenerator[bytes, None]:
+    """Yield the log of the newest generation's container in chunks that end at line ends."""
+    try:
+        await observing.synced()
+        reader = _Reader(
+            cluster,
+            observing,
+            deployment_guid,
+            executable=executable,
+            replica=replica,
+            timestamps=timestamps,
+        )
+        found = reader.find()
+        if found is None:
+            return
+        chunks = reader.follow(found, tail=tail) if follow else reader.whole(found, tail=tail)
+        async for chunk in _with_signs_of_life(chunks):
+            yield chunk
+    except (ClusterRefused, ClusterUnreachable) as trouble:
+        raise refusals.engine_failed(trouble) from trouble
+
+
+class _Reader:
+    """Reads one container's log."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        observing: Observing,
+        deployment_guid: str,
+        *,
+        executable: str,
+        replica: int,
+        timestamps: bool,
+    ) -> None:
+        self._cluster = cluster
+        self._observing = observing
+        self._guid = deployment_guid
+        self._executable = executable
+        self._replica = replica
+        self._timestamps = timestamps
+
+    def find(self) -> tuple[Place, str, str] | None:
+        """Return the generation, pod and container that are meant."""
+        holdings = self._observing.holdings
+        places = [place for place in holdings.of_deployment(self._guid) if not holdings.get(place).is_empty]
+        for place in sorted(places, key=lambda each: each.generation, reverse=True):
+            self._observing.facts_of(place)  # numbers the pods
+            held = holdings.get(place)
+            name = next((own for own, theirs in held.executables.items() if theirs == self._executable), None)
+            uid = next((uid for uid, number in held.numbers.items() if number == self._replica), None)
+            if name is not None and uid is not None:
+                return place, uid, name
+        return None
+
+    async def whole(self, found: tuple[Place, str, str], *, tail: int | None) -> AsyncGenerator[bytes, None]:
+        """Yield what is there: of this run, or of the one before while the container waits."""
+        pod = self._pod(found)
+        if pod is None:
+            return
+        for which in ({}, {"previous": "true"}):
+            try:
+                async for line in self._lines(pod, found[2], tail=tail, **which):
+                    yield line
+            except ClusterRefused as refusal:
+                if refusal.status not in (400, 404):
+                    raise
+                continue
+            return
+
+    async def follow(self, found: tuple[Place, str, str], *, tail: int | None) -> AsyncGenerator[bytes, None]:
+        """Yield this run and the next ones, until the container rests or is gone."""
+        place, _, container = found
+        while (pod := self._pod(found)) is not None:
+            restarts = _restarts(pod, container)
+            try:
+                async for line in self._lines(pod, container, tail=tail, follow="true"):
+                    yield line
+                tail = None
+            except ClusterRefused as refusal:
+                if refusal.status not in (400, 404):
+                    raise
+            while (pod := self._pod(found)) is not None and _restarts(pod, container) == restarts:
+                if pod.is_leaving or self._rests(place):
+                    return
+                await self._observing.change_of(place)
+                if not _has_begun(self._pod(found), container):
+                    break
+
+    def _rests(self, place: Place) -> bool:
+        """Whether the container has ended for good."""
+        return any(
+            fact.state in (ReplicaState.EXITED, ReplicaState.FAILED)
+            for fact in self._observing.facts_of(place) or ()
+            if self._is_meant(fact)
+        )
+
+    def _is_meant(self, fact: Fact) -> bool:
+        return fact.executable == self._executable and fact.replica == self._replica
+
+    def _pod(self, found: tuple[Place, str, str]) -> SeenPod | None:
+        return self._observing.holdings.get(found[0]).pods.get(found[1])
+
+    async def _lines(
+        self, pod: SeenPod, container: str, *, tail: int | None, **options: str
+    ) -> AsyncGenerator[bytes, None]:
+        if tail is not None:
+            options["tailLines"] = str(tail)
+        if self._timestamps:
+            options["timestamps"] = "true"
+        metadata = pod.metadata
+        async for line in self._cluster.log(
+            metadata.name, namespace=metadata.namespace, container=container, **options
+        ):
+            yield line
+
+
+def _restarts(pod: SeenPod, container: str) -> int:
+    return next(
+        (each.restart_count for each in pod.status.container_statuses or () if each.name == container), 0
+    )
+
+
+def _has_begun(pod: SeenPod | None, container: str) -> bool:
+    """Whether a container has run at all: before that there is no log to follow."""
+    statuses = pod.status.container_statuses or () if pod is not None else ()
+    status = next((each for each in statuses if each.name == container), None)
+    return status is not None and status.state.waiting is None
+
+
+async def _with_signs_of_life(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Yield the chunks, and an empty one for every pause that is long."""
+    coming: asyncio.Task[bytes] | None = None
+    try:
+        while True:
+            if coming is None:
+                coming = asyncio.ensure_future(anext(chunks))
+            done, _ = await asyncio.wait({coming}, timeout=SIGN_OF_LIFE)
+            if not done:
+                yield b""
+                continue
+            try:
+                chunk = coming.result()
+            except StopAsyncIteration:
+                return
+            finally:
+                coming = None
+            yield chunk
+    finally:
+        if coming is not None:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
+        await chunks.aclose()

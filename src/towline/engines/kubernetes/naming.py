@@ -1,0 +1,112 @@
+"""What Towline's objects in a cluster are called, and the labels by which they are found again.
+
+Names follow from guid, generation and executable, so that applying twice makes nothing twice. The instance
+label keeps two installations of Towline on one cluster apart.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from towline.domain.workload import Workload
+    from towline.engines.kubernetes.seen import Metadata
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+INSTANCE = "app.kubernetes.io/instance"
+DEPLOYMENT = "towline/deployment"
+GENERATION = "towline/generation"
+PROJECT = "towline/project"
+REPLICA = "towline/replica"
+EXECUTABLES = "towline/executables"
+"""Annotation: the executables by the names of their containers."""
+WANTED = "towline/replicas"
+"""Annotation on bare pods: how many there are of them."""
+NUDGED = "towline/nudged-at"
+"""Annotation of the pods' template: a new value makes new pods, which have no back-off."""
+NAMED = "towline/name"
+OWNER = "towline"
+
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_SERVICE = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One generation of one deployment."""
+
+    deployment_guid: str
+    generation: int
+
+    @property
+    def name(self) -> str:
+        """What its objects' names begin with."""
+        return f"{self.deployment_guid}-{self.generation}"
+
+    @classmethod
+    def of(cls, metadata: Metadata) -> Place | None:
+        """Return what an object belongs to; None when its labels do not say."""
+        guid, generation = metadata.label(DEPLOYMENT), metadata.label(GENERATION)
+        return cls(guid, int(generation)) if guid and generation.isdigit() else None
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of one installation: its label and the namespaces of its projects."""
+
+    instance: str
+    prefix: str = "towline-"
+    namespace: str = ""
+
+    @property
+    def selector(self) -> str:
+        """The labels that every object of this installation has."""
+        return f"{MANAGED_BY}={OWNER},{INSTANCE}={self.instance}"
+
+    def namespace_of(self, project_guid: str) -> str:
+        """Return a project's namespace: its own, or the one that is set for all."""
+        return self.namespace or f"{self.prefix}{project_guid}".lower()[:63].rstrip("-")
+
+    def labels(self, workload: Workload) -> dict[str, str]:
+        """Return the labels of everything that belongs to one generation."""
+        return {
+            MANAGED_BY: OWNER,
+            INSTANCE: self.instance,
+            PROJECT: workload.project_guid,
+            DEPLOYMENT: workload.deployment_guid,
+            GENERATION: str(workload.generation),
+        }
+
+
+def service_name(workload: Workload) -> str:
+    """Return the name under which a deployment is reached in its namespace: its own where DNS allows."""
+    name = workload.deployment_name
+    return name if _SERVICE.fullmatch(name) else workload.deployment_guid
+
+
+def containers(workload: Workload) -> Mapping[str, str]:
+    """Return the executables' names by those of their containers, which are narrower."""
+    names: dict[str, str] = {}
+    for number, executable in enumerate(workload.executables):
+        plain = re.sub(r"[^a-z0-9-]+", "-", executable.name.lower()).strip("-")[:50]
+        name = plain if plain == executable.name and _LABEL.fullmatch(plain) else f"{plain or 'x'}-{number}"
+        names[name] = executable.name
+    return names
+
+
+def written(names: Mapping[str, str]) -> str:
+    """Return the annotation that keeps the executables' names."""
+    return json.dumps(names, separators=(",", ":"), sort_keys=True)
+
+
+def read(metadata: Metadata) -> Mapping[str, str]:
+    """Return the executables' names from an object's annotation; empty where somebody spoiled it."""
+    try:
+        found = json.loads(metadata.annotation(EXECUTABLES) or "{}")
+    except ValueError:
+        return {}
+    return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
