@@ -1,98 +1,56 @@
-"""How everything stands: a project's deployments with their findings, and its secrets' verdicts."""
+"""OVERVIEW: what needs a hand now, then numbers; and the way to a project for who comes without one."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from towline.console.templating import page, see_other
-from towline.domain.account import Permission
-from towline.domain.errors import NotFound, NotSignedIn
-from towline.domain.listing import LabelSelector, Page
-from towline.ports import DeploymentQuery
+from towline.console.texts import ERROR_TEXTS
+from towline.console.visit import common, projects_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from towline.console.session import Sessions
-    from towline.domain.account import Access, Principal, Project
-    from towline.ports import Clock
-    from towline.services.accounts import Accounts
-    from towline.services.deployments import Deployments
-    from towline.services.secrets import Secrets
+    from towline.console.visit import Room, Visit
+    from towline.domain.secret import DockerSecret
 
-MOST_ROWS = 100
-
-ERROR_TEXTS = {
-    "DEP_E153": (
-        "Could not pull either the docker image or the built package artifact for the component on the cloud"
-    ),
-    "DEP_E154": "An executable exited too early",
-    "DEP_E155": "An executable failed",
-    "DEP_E156": "A deployment it depends on is in error",
-    "DEP_E201": "The engine cannot run the component now",
-}
+SECTION = "Overview"
+SOON = timedelta(days=14)
 
 
-class OverviewPage:
-    """The page one lands on."""
+class OverviewPages:
+    """The pages one lands on."""
 
-    def __init__(
-        self,
-        accounts: Accounts,
-        *,
-        secrets: Secrets,
-        deployments: Deployments,
-        sessions: Sessions,
-        clock: Clock,
-    ) -> None:
-        self._accounts = accounts
-        self._secrets = secrets
-        self._deployments = deployments
-        self._sessions = sessions
-        self._clock = clock
+    def __init__(self, room: Room) -> None:
+        self._room = room
+
+    async def home(self, request: Request) -> Response:
+        """Lead on to the first of one's projects."""
+        principal = await self._room.sessions.principal(request)
+        projects = await projects_of(self._room, principal)
+        if projects:
+            return see_other(f"/projects/{projects[0].guid}")
+        values = {"form_token": self._room.sessions.form_token(request)}
+        return page("no_project.html", common(self._room.sessions, request) | values)
 
     async def show(self, request: Request) -> Response:
-        """Show one project, the first of the user's unless ``?project=`` names another."""
-        try:
-            principal = await self._sessions.principal(request)
-        except NotSignedIn:
-            return see_other("/sign-in")
-        projects = [project for project, *_ in (await self._accounts.me(principal)).projects]
-        chosen = _chosen(projects, request.query_params.get("project", ""))
-        frame = {
-            "user": principal.user,
-            "projects": projects,
-            "form_token": self._sessions.form_token(request),
-        }
-        if chosen is None:
-            return page("no_project.html", frame)
-        return await self._project_page(principal, chosen, frame)
+        """Show how a project stands."""
+        visit = await self._room.visit(request)
+        return await visit.page("overview.html", await self._about(visit), section=SECTION)
 
-    async def _project_page(
-        self, principal: Principal, project: Project, frame: dict[str, object]
-    ) -> Response:
-        try:
-            access = await self._accounts.access(principal, project.guid, permission=Permission.VIEW)
-        except NotFound:
-            return see_other("/")
-        deployments = await self._deployments.list(access, Page(limit=MOST_ROWS), query=DeploymentQuery())
-        values = {
-            **frame,
-            "project": project,
-            "deployments": deployments.items,
-            "secrets": await self._secrets_of(access),
-            "may_see_secrets": access.may(Permission.DEPLOY),
-            "error_texts": ERROR_TEXTS,
-            "now": self._clock(),
-        }
-        return page("overview.html", values)
+    async def watch(self, request: Request) -> Response:
+        """Stream how it stands."""
+        return await self._room.watch(request, self._state)
 
-    async def _secrets_of(self, access: Access) -> object:
-        listing = await self._secrets.list(access, Page(limit=MOST_ROWS), selector=LabelSelector())
-        return listing.items
+    async def _state(self, visit: Visit) -> str:
+        return visit.fragment("overview_state.html", await self._about(visit))
 
+    async def _about(self, visit: Visit) -> dict[str, object]:
+        overview = await self._room.services.views.overview(visit.access, is_near=self._is_near)
+        return {"overview": overview, "error_texts": ERROR_TEXTS, "live": visit.at("live")}
 
-def _chosen(projects: list[Project], guid: str) -> Project | None:
-    by_guid = {project.guid: project for project in projects}
-    return by_guid.get(guid) or next(iter(projects), None)
+    def _is_near(self, secret: DockerSecret) -> bool:
+        expires_at = secret.shape.expires_at
+        return expires_at is not None and expires_at - self._room.clock() < SOON

@@ -9,12 +9,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
-from towline.domain.errors import NotAllowed, NotSignedIn
+from towline.domain.errors import InvalidInput, NotAllowed, NotSignedIn
 
 if TYPE_CHECKING:
-    from starlette.datastructures import FormData
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -22,6 +21,10 @@ if TYPE_CHECKING:
     from towline.services.accounts import Accounts
 
 SECONDS = 7 * 24 * 3600
+THEMES = ("system", "light", "dark")
+_THEME, _NOTE = "towline-theme", "towline-note"
+_LONGEST_NOTE = 500
+_A_YEAR = 365 * 24 * 3600
 
 
 class Sessions:
@@ -37,29 +40,52 @@ class Sessions:
         token = request.cookies.get(self._cookie)
         if not token:
             raise NotSignedIn("sign in first")
-        return await self._accounts.authenticate(token)
+        principal = await self._accounts.authenticate(token)
+        if principal.scopes:
+            raise NotSignedIn("a token with scopes is for programs; sign in with a password")
+        return principal
 
     def begin(self, response: Response, token: str) -> Response:
         """Return ``response`` with the session's cookie set."""
-        response.set_cookie(
-            self._cookie, token, max_age=SECONDS, httponly=True, samesite="strict", secure=self._secure
-        )
-        return response
+        return self._set(response, self._cookie, token, seconds=SECONDS)
 
     def end(self, response: Response) -> Response:
         """Return ``response`` with the session's cookie taken away."""
-        response.delete_cookie(self._cookie, httponly=True, samesite="strict", secure=self._secure)
-        return response
+        return self._drop(response, self._cookie)
+
+    def theme(self, request: Request) -> str:
+        """Return the colours that this browser wants, one of THEMES."""
+        wanted = request.cookies.get(_THEME, "")
+        return wanted if wanted in THEMES else THEMES[0]
+
+    def keep_theme(self, response: Response, theme: str) -> Response:
+        """Return ``response`` with the theme kept for a year; raise InvalidInput."""
+        if theme not in THEMES:
+            raise InvalidInput("theme", problem="is not known", rule=f"use one of {', '.join(THEMES)}")
+        return self._set(response, _THEME, theme, seconds=_A_YEAR)
+
+    def note(self, response: Response, text: str) -> Response:
+        """Return ``response`` with something that the next page says once."""
+        if not text:
+            return response
+        return self._set(response, _NOTE, quote(text[:_LONGEST_NOTE]), seconds=60)
+
+    def noted(self, request: Request) -> str:
+        """Return what this page is to say once, empty where there is nothing."""
+        return unquote(request.cookies.get(_NOTE, ""))[:_LONGEST_NOTE]
+
+    def forget_note(self, request: Request, response: Response) -> Response:
+        """Return ``response`` with the note taken away, as it was shown."""
+        return self._drop(response, _NOTE) if _NOTE in request.cookies else response
 
     def form_token(self, request: Request) -> str:
         """Return what a form of this session must carry."""
         token = request.cookies.get(self._cookie, "")
         return hashlib.sha256(f"towline form {token}".encode()).hexdigest()
 
-    def check_form(self, request: Request, form: FormData) -> None:
+    def check_form(self, request: Request, given: str) -> None:
         """Raise NotAllowed unless the form was on a page of this session."""
         self.check_origin(request)
-        given = str(form.get("form_token", ""))
         if not hmac.compare_digest(given.encode(), self.form_token(request).encode()):
             raise NotAllowed("this form is not from your session; load the page again")
 
@@ -73,3 +99,13 @@ class Sessions:
             own = origin is None or urlsplit(origin).netloc == request.headers.get("host")
         if not own:
             raise NotAllowed("this form was sent by another site")
+
+    def _set(self, response: Response, name: str, value: str, *, seconds: int) -> Response:
+        response.set_cookie(
+            name, value, max_age=seconds, httponly=True, samesite="strict", secure=self._secure
+        )
+        return response
+
+    def _drop(self, response: Response, name: str) -> Response:
+        response.delete_cookie(name, httponly=True, samesite="strict", secure=self._secure)
+        return response

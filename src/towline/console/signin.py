@@ -1,12 +1,13 @@
-"""Signing in and out."""
+"""Signing in and out, and the colours, which need nobody."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from towline.console.forms import form_of, open_form
 from towline.console.templating import page, see_other
+from towline.console.visit import common
 from towline.domain.account import TokenLevel
-from towline.domain.credential import Password
 from towline.domain.errors import NotAllowed, NotSignedIn, Throttled
 
 if TYPE_CHECKING:
@@ -25,28 +26,49 @@ class SignInPage:
         self._sessions = sessions
 
     async def show(self, request: Request) -> Response:
-        """Show the form; on a first start say where the set-up link is."""
-        return page("sign_in.html", {"email": request.query_params.get("email", ""), "problem": ""})
+        """Show the form."""
+        query = request.query_params
+        return self._form(request, email=query.get("email", ""), back=query.get("next", ""))
 
     async def submit(self, request: Request) -> Response:
-        """Sign in, or show the form again with what was wrong."""
-        async with request.form(max_fields=10, max_part_size=16384) as form:
-            email, password = str(form.get("email", "")).strip(), Password(str(form.get("password", "")))
+        """Sign in and lead on to where one wanted to go, or show the form again with what was wrong."""
+        form = await open_form(request)
+        email, back = form.text("email"), form.text("next")
         peer = request.client.host if request.client else ""
         try:
             self._sessions.check_origin(request)
-            token = await self._accounts.login(email, password, level=TokenLevel.MEDIUM, peer=peer)
-        except NotSignedIn:
-            return page(
-                "sign_in.html", {"email": email, "problem": "Address or password is wrong."}, status=401
+            token = await self._accounts.login(
+                email, form.password("password"), level=TokenLevel.MEDIUM, peer=peer
             )
-        except (Throttled, NotAllowed) as error:
-            return page("sign_in.html", {"email": email, "problem": str(error)}, status=403)
-        return self._sessions.begin(see_other("/"), token)
+        except NotSignedIn:
+            return self._form(
+                request, email=email, back=back, problem="Address or password is wrong.", status=401
+            )
+        except Throttled as error:
+            return self._form(request, email=email, back=back, problem=str(error), status=429)
+        except NotAllowed as error:
+            return self._form(request, email=email, back=back, problem=str(error), status=403)
+        return self._sessions.begin(see_other(own_path(back)), token)
 
     async def leave(self, request: Request) -> Response:
         """End the session; its token dies on the server."""
-        async with request.form(max_fields=10) as form:
-            self._sessions.check_form(request, form)
+        await form_of(request, self._sessions)
         await self._accounts.logout(await self._sessions.principal(request))
         return self._sessions.end(see_other("/sign-in"))
+
+    async def theme(self, request: Request) -> Response:
+        """Keep the colours that this browser wants."""
+        form = await form_of(request, self._sessions)
+        return self._sessions.keep_theme(see_other(own_path(form.text("back"))), form.text("theme"))
+
+    def _form(
+        self, request: Request, *, email: str, back: str, problem: str = "", status: int = 200
+    ) -> Response:
+        values = {"email": email, "next": own_path(back), "problem": problem}
+        return page("sign_in.html", common(self._sessions, request) | values, status=status)
+
+
+def own_path(address: str) -> str:
+    """Return ``address`` if it is a path on this server, else the first page: no way to lead people away."""
+    foreign = not address.startswith("/") or address.startswith("//") or "\\" in address
+    return "/" if foreign or not address.isprintable() else address
