@@ -5,11 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from towline.api.operations import SUCCESS, Operation, Place, Reply, Stream
-from towline.api.parameters import GUID, NAME, NAMES, PAGING, SELECTOR
+from towline.api.parameters import GUID, NAME, NAMES, PAGING, REGIONS, SELECTOR
 from towline.domain.account import Permission
+from towline.domain.scopes import ScopeKind
 from towline.ports import DeploymentQuery
 from towline.wire import deployments as wire
-from towline.wire.lists import joined, number_of, page_of, phases_of, selector_of, text_of, truth_of
+from towline.wire.lists import (
+    elsewhere,
+    joined,
+    number_of,
+    page_of,
+    phases_of,
+    selector_of,
+    text_of,
+    truth_of,
+)
 from towline.wire.openapi import Parameter
 
 if TYPE_CHECKING:
@@ -27,6 +37,8 @@ _FILTERS = (
     NAMES,
     Parameter("guids", "only deployments with one of these guids", repeated=True),
     Parameter("phases", "only deployments in one of these phases; Stopped lists deleted ones", repeated=True),
+    Parameter("deviceName", "only deployments on this device: there are none here"),
+    REGIONS,
     Parameter("packageName", "only deployments of this package"),
     Parameter("packageVersion", "only deployments of this version"),
     Parameter("dependencies", "true tells the state of what each depends on", kind="boolean"),
@@ -36,6 +48,11 @@ _LOGS = (
     Parameter("replica", "the replica's number, from 0", kind="integer"),
     Parameter("follow", "false ends the answer at the log's present end; true by default", kind="boolean"),
     Parameter("tail", "only so many of the newest lines", kind="integer"),
+    Parameter(
+        "timestamps",
+        "true begins each line with its time (RFC 3339) and a space, or with - where that is not known",
+        kind="boolean",
+    ),
     GUID,
 )
 
@@ -57,6 +74,7 @@ class DeploymentsApi:
                 method="GET",
                 path=path,
                 permission=Permission.VIEW,
+                scope=ScopeKind.DEPLOYMENTS_READ,
                 place=Place.HEADER,
                 tag=_TAG,
                 summary="The deployments of a project",
@@ -69,6 +87,7 @@ class DeploymentsApi:
                 method="POST",
                 path=path,
                 permission=Permission.DEPLOY,
+                scope=ScopeKind.DEPLOYMENTS_WRITE,
                 place=Place.HEADER,
                 tag=_TAG,
                 summary="Deploy a package",
@@ -87,35 +106,36 @@ class DeploymentsApi:
                 method="GET",
                 path=path,
                 permission=Permission.VIEW,
+                scope=ScopeKind.DEPLOYMENTS_READ,
                 place=Place.HEADER,
                 tag=_TAG,
                 summary="A deployment with its status and findings",
                 handle=self.get,
                 parameters=(GUID,),
                 answer=wire.DeploymentDocument,
-                errors=(404,),
             ),
             Operation(
                 method="PATCH",
                 path=path,
                 permission=Permission.DEPLOY,
+                scope=ScopeKind.DEPLOYMENTS_WRITE,
                 place=Place.HEADER,
                 tag=_TAG,
                 summary="Deploy again, as changed or unchanged: the next generation",
                 handle=self.update,
                 body=wire.DeploymentIn,
                 answer=wire.DeploymentDocument,
-                errors=(404, 409),
+                errors=(409,),
             ),
             Operation(
                 method="DELETE",
                 path=path,
                 permission=Permission.DEPLOY,
+                scope=ScopeKind.DEPLOYMENTS_WRITE,
                 place=Place.HEADER,
                 tag=_TAG,
                 summary="Stop a deployment; its name is free at once",
                 handle=self.delete,
-                errors=(404,),
             ),
         )
 
@@ -125,6 +145,7 @@ class DeploymentsApi:
                 method="GET",
                 path="/v2/deployments/{name}/logs/",
                 permission=Permission.VIEW,
+                scope=ScopeKind.DEPLOYMENTS_READ,
                 place=Place.HEADER,
                 tag=_TAG,
                 summary="A container's log, as it grows; an empty line keeps the connection alive",
@@ -137,31 +158,33 @@ class DeploymentsApi:
                 method="GET",
                 path="/v2/deployments/{name}/history/",
                 permission=Permission.VIEW,
+                scope=ScopeKind.DEPLOYMENTS_READ,
                 place=Place.HEADER,
                 tag=_TAG,
                 summary="What was done to a deployment, oldest first",
                 handle=self.history,
                 parameters=(GUID,),
                 answer=wire.HistoryDocument,
-                errors=(404,),
             ),
             Operation(
                 method="GET",
                 path="/v2/deployments/{name}/graph/",
                 permission=Permission.VIEW,
+                scope=ScopeKind.DEPLOYMENTS_READ,
                 place=Place.HEADER,
                 tag=_TAG,
                 summary="A deployment and what it depends on",
                 handle=self.graph,
                 parameters=(GUID,),
                 answer=wire.GraphDocument,
-                errors=(404,),
             ),
         )
 
     async def list(self, call: Call) -> Reply:
         """Answer a page of deployments."""
         query, access = call.query, call.access
+        if elsewhere(query):
+            return Reply(joined("Deployment", (), None))
         listing = await self._deployments.list(access, page_of(query), _filter(query))
         view = _view(access)
         if truth_of(query, "dependencies", default=False):
@@ -208,6 +231,7 @@ class DeploymentsApi:
             follow=truth_of(query, "follow", default=True),
             tail=tail if tail >= 0 else None,
             guid=text_of(query, "guid"),
+            timestamps=truth_of(query, "timestamps", default=False),
         )
         return Stream(chunks)
 

@@ -1,4 +1,4 @@
-"""A path of the API as a plain ASGI application: permission first, then the body, then the operation.
+"""A path of the API: permission first, then the body, then the operation.
 
 Framework objects for requests and responses are left out on purpose: they cost a third of a GET.
 """
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from towline.api.errors import ClientGone, TooLarge, plain, refusal
 from towline.api.operations import Call, Operation, Place, Reply, Stream, header_of
-from towline.api.streaming import stream
-from towline.domain.errors import InvalidInput, NotFound, NotSignedIn, TowlineError
+from towline.domain.errors import InvalidInput, NotAllowed, NotFound, NotSignedIn, TowlineError
+from towline.domain.scopes import ScopeKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import Receive, Scope
 
     from towline.domain.account import Access, Principal
     from towline.services.accounts import Accounts
@@ -32,51 +32,44 @@ class Endpoint:
             self._by_method = {**self._by_method, "HEAD": self._by_method["GET"]}
         self._allow = ", ".join(sorted(self._by_method))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def reply(self, scope: Scope, receive: Receive) -> Reply | Stream:
+        """Return what answers a request; the domain's errors are answers too. Raise ClientGone."""
         operation = self._by_method.get(scope["method"])
         if operation is None:
-            await answer(plain(405, f"{scope['method']} is not allowed here", allow=self._allow), send)
-            return
+            return plain(405, f"{scope['method']} is not allowed here", allow=self._allow)
         try:
-            reply = await self._reply(operation, scope, receive)
+            return await self._done(operation, scope, receive)
         except TowlineError as error:
-            reply = refusal(error)
-        except ClientGone:
-            return
-        if isinstance(reply, Stream):
-            await stream(reply, receive, send, only_headers=scope["method"] == "HEAD")
-        else:
-            await answer(reply, send)
+            return refusal(error)
 
-    async def _reply(self, operation: Operation, scope: Scope, receive: Receive) -> Reply | Stream:
+    async def _done(self, operation: Operation, scope: Scope, receive: Receive) -> Reply | Stream:
         _check_path(scope["path_params"])
         if not operation.signed_in:
             body = await _body(operation, scope, receive) if operation.body else b""
             return await operation.handle(Call(scope, body))
         headers: Mapping[bytes, bytes] = dict(scope["headers"])
         principal = await self._accounts.authenticate(bearer(headers))
-        access = await self._access(operation, scope, headers, principal)
+        access = await self._admitted(operation, scope, headers, principal)
         body = await _body(operation, scope, receive) if operation.body else b""
         return await operation.handle(Call(scope, body, principal=principal, access=access))
 
-    async def _access(
+    async def _admitted(
         self, operation: Operation, scope: Scope, headers: Mapping[bytes, bytes], principal: Principal
     ) -> Access | None:
-        if operation.place is Place.HEADER:
-            guid = project_of(headers)
-        elif operation.place is Place.PATH:
-            guid = scope["path_params"]["guid"]
-        else:
-            return None
-        return await self._accounts.access(principal, guid, permission=operation.permission)
-
-
-async def answer(reply: Reply, send: Send) -> None:
-    """Send an answer that is ready."""
-    body, status, headers = reply
-    length = (b"content-length", b"%d" % len(body))
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
-    await send({"type": "http.response.body", "body": body})
+        """Look at scopes, then at the role; a refusal at a door through which credentials leave is noted."""
+        project = principal.project_guid
+        try:
+            _check_scope(operation, principal)
+            if operation.place not in (Place.HEADER, Place.PATH):
+                return None
+            by_header = operation.place is Place.HEADER
+            project = project_of(headers, principal) if by_header else scope["path_params"]["guid"]
+            return await self._accounts.access(principal, project, permission=operation.permission)
+        except NotAllowed:
+            if operation.door is not None:
+                peer = scope["client"][0] if scope.get("client") else ""
+                await self._accounts.note_refused(principal, project, door=operation.door, peer=peer)
+            raise
 
 
 def bearer(headers: Mapping[bytes, bytes]) -> str:
@@ -87,14 +80,29 @@ def bearer(headers: Mapping[bytes, bytes]) -> str:
     return token.strip()
 
 
-def project_of(headers: Mapping[bytes, bytes]) -> str:
-    """Return the project that the request is about; raise InvalidInput where it names none."""
-    guid = headers.get(b"project", b"").decode("latin-1")
+def project_of(headers: Mapping[bytes, bytes], principal: Principal) -> str:
+    """Return the project that the request is about; raise InvalidInput where it names none.
+
+    A token that is for one project need not name it.
+    """
+    guid = headers.get(b"project", b"").decode("latin-1") or principal.project_guid
     if not guid:
         raise InvalidInput("project", problem="the header is missing", rule="send the project's guid in it")
     if not guid.isprintable() or len(guid) > 253:
         raise NotFound("project", guid[:60])
     return guid
+
+
+def _check_scope(operation: Operation, principal: Principal) -> None:
+    """Refuse what a token's scopes do not say, before anything else is looked at."""
+    if not principal.scopes or operation.scope is ScopeKind.EVERYBODY:
+        return
+    if operation.scope is None:
+        raise NotAllowed("a token with scopes may not do this; sign in, or use a token without scopes")
+    if not principal.has_scope(operation.scope):
+        raise NotAllowed(f"this token lacks the scope {operation.scope.value}")
+    if principal.project_guid and operation.place not in (Place.HEADER, Place.PATH):
+        raise NotAllowed("this token is for one project, and this is about more than that")
 
 
 def _check_path(params: Mapping[str, str]) -> None:

@@ -11,6 +11,7 @@ import structlog
 from towline.api.metrics import CONTENT_TYPE
 from towline.api.operations import TEXT, Operation, Reply
 from towline.domain.account import Permission
+from towline.domain.scopes import ScopeKind
 from towline.wire.answers import LiveDocument, ReadyDocument
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class HealthApi:
                 method="GET",
                 path="/metrics",
                 permission=self._permission,
+                scope=ScopeKind.METRICS_READ,
                 tag=_TAG,
                 summary="Metrics in Prometheus' text format",
                 handle=self.metrics,
@@ -93,12 +95,9 @@ class HealthApi:
 async def _passes(name: str, check: Callable[[], Awaitable[object]]) -> bool:
     """Whether ``check`` returns in time; a failure of any kind is the answer, and is logged."""
     try:
-        await asyncio.wait_for(_asked(check), PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            await check()
     except Exception as error:  # noqa: BLE001  (whatever fails there, the server is not ready)
         log.warning("readiness.failed", check=name, error=repr(error))
         return False
     return True
-
-
-async def _asked(check: Callable[[], Awaitable[object]]) -> None:
-    await check()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from towline.api.operations import SUCCESS, Operation, Reply
 from towline.domain.account import Permission, TokenLevel
+from towline.domain.scopes import ScopeKind
 from towline.wire import accounts as wire
 from towline.wire.lists import text_of
 from towline.wire.openapi import Parameter
@@ -63,6 +64,7 @@ class IdentityApi:
                 method="GET",
                 path="/user/info",
                 permission=Permission.SIGNED_IN,
+                scope=ScopeKind.EVERYBODY,
                 tag=_TAG,
                 summary="Who holds this token",
                 handle=self.info,
@@ -72,6 +74,7 @@ class IdentityApi:
                 method="POST",
                 path="/user/logout",
                 permission=Permission.SIGNED_IN,
+                scope=ScopeKind.EVERYBODY,
                 tag=_TAG,
                 summary="End this token",
                 handle=self.logout,

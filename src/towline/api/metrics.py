@@ -11,14 +11,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from towline.services.tally import Tally
+
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 _BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_MEANINGS = {
+    "proofs": "Proofs of stored secrets, by verdict",
+    "verdict_changes": "Changes of a secret's verdict, by the new one",
+    "deliveries": "Deliveries to webhooks, by outcome",
+}
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -33,7 +40,8 @@ class _Tally:
 class Metrics(Collector):
     """The metrics of one application; nothing of them is global."""
 
-    def __init__(self) -> None:
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
         self._tallies: dict[tuple[str, str, int], _Tally] = {}
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -52,7 +60,7 @@ class Metrics(Collector):
         """Return all metrics as Prometheus reads them."""
         return generate_latest(self._registry)
 
-    def collect(self) -> Iterator[HistogramMetricFamily]:
+    def collect(self) -> Iterator[HistogramMetricFamily | CounterMetricFamily]:
         """Yield the metrics as the library's families; see its ``Collector``."""
         family = HistogramMetricFamily(
             "towline_http_request_seconds",
@@ -66,3 +74,13 @@ class Metrics(Collector):
                 buckets.append((bound, total))
             family.add_metric((method, label, str(status)), buckets, sum_value=tally.seconds)
         yield family
+        yield from self._counters()
+
+    def _counters(self) -> Iterator[CounterMetricFamily]:
+        counts = self._tally.counts
+        for name, label in sorted({(name, label) for name, label, _ in counts}):
+            counter = CounterMetricFamily(f"towline_{name}", _MEANINGS[name], labels=(label,))
+            for (known, _, text), count in counts.items():
+                if known == name:
+                    counter.add_metric((text,), count)
+            yield counter

@@ -11,6 +11,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from towline.domain.account import Permission
+from towline.domain.audit import Door
+from towline.domain.scopes import ScopeKind
 from towline.wire.lists import query_of
 from towline.wire.openapi import Parameter
 
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 
-Headers = Sequence[tuple[bytes, bytes]]
+Header = tuple[bytes, bytes]
+Headers = Sequence[Header]
 
 # Nobody renders JSON, and each header costs a GET 1 µs: policies for pages stand on pages alone.
 _SAFE: Headers = (
@@ -31,6 +34,11 @@ _SAFE: Headers = (
 )
 JSON: Headers = ((b"content-type", b"application/json"), *_SAFE)
 TEXT: Headers = ((b"content-type", b"text/plain; charset=utf-8"), *_SAFE, (b"x-accel-buffering", b"no"))
+
+
+STREAM_OF_EVENTS: Headers = (
+    (b"content-type", b"text/event-stream; charset=utf-8"), *_SAFE, (b"x-accel-buffering", b"no"),
+)  # fmt: skip
 
 
 class Reply(NamedTuple):
@@ -116,16 +124,23 @@ Handle = Callable[[Call], Awaitable[Reply | Stream]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One row of the route table: method and path, who may, what goes in, what comes out."""
+    """One row of the route table: method and path, who may, what goes in, what comes out.
+
+    ``scope`` is what a token with scopes needs; None: such tokens may not at all. ``door`` is the one
+    through which a credential leaves by it.
+    """
 
     method: str
     path: str
     permission: Permission
+    scope: ScopeKind | None = None
+    door: Door | None = None
     place: Place = Place.NOWHERE
     tag: str
     summary: str
     handle: Handle
     body: type | None = None
+    body_media_type: str = "application/json"
     body_optional: bool = False
     most_bytes: int = MIB
     parameters: tuple[Parameter, ...] = ()
@@ -147,8 +162,13 @@ class Operation:
 
     @property
     def role(self) -> str:
-        """Who may, in words."""
-        return _ROLES[self.permission]
+        """Who may, in words, and the scope that a token with scopes needs."""
+        role = _ROLES[self.permission]
+        if not self.signed_in or self.scope is ScopeKind.EVERYBODY:
+            return role
+        if self.scope is None:
+            return f"{role}; no token with scopes"
+        return f"{role}; of a token with scopes, {self.scope.value}"
 
     @property
     def refusals(self) -> Sequence[int]:
@@ -160,6 +180,8 @@ class Operation:
             found.add(401)
         if self.place is not Place.NOWHERE:
             found |= {403, 404}
+        if self.signed_in and self.scope is not ScopeKind.EVERYBODY:
+            found.add(403)
         if self.body:
             found.add(413)
         return sorted(found)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from towline.api.operations import SUCCESS, Operation, Place, Reply
 from towline.api.parameters import NAME, PAGING, SELECTOR, VERSION
 from towline.domain.account import Permission
+from towline.domain.scopes import ScopeKind
 from towline.wire import packages as wire
 from towline.wire.lists import joined, page_of, selector_of, text_of
 
@@ -33,6 +34,7 @@ class PackagesApi:
                 method="GET",
                 path="/v2/packages/",
                 permission=Permission.VIEW,
+                scope=ScopeKind.PACKAGES_READ,
                 place=Place.HEADER,
                 tag=_TAG,
                 summary="The packages of a project, all versions",
@@ -45,6 +47,7 @@ class PackagesApi:
                 method="POST",
                 path="/v2/packages/",
                 permission=Permission.DEPLOY,
+                scope=ScopeKind.PACKAGES_WRITE,
                 place=Place.HEADER,
                 tag=_TAG,
                 summary="Declare a version of a package",
@@ -62,6 +65,7 @@ class PackagesApi:
                 method="GET",
                 path="/v2/packages/{name}/",
                 permission=Permission.VIEW,
+                scope=ScopeKind.PACKAGES_READ,
                 place=Place.HEADER,
                 tag=_TAG,
                 summary="A package by name or guid",
@@ -74,6 +78,7 @@ class PackagesApi:
                 method="DELETE",
                 path="/v2/packages/{name}/",
                 permission=Permission.DEPLOY,
+                scope=ScopeKind.PACKAGES_WRITE,
                 place=Place.HEADER,
                 tag=_TAG,
                 summary="Delete one version; its deployments go on",

@@ -13,6 +13,7 @@ NAMES = Parameter("names", "only objects with one of these names", repeated=True
 NAME = Parameter("name", "only objects of exactly this name")
 GUID = Parameter("guid", "the deployment's guid; it also finds stopped ones")
 VERSION = Parameter("version", "the package's version; without it the newest")
+REGIONS = Parameter("regions", "only objects in one of these regions: there are none here", repeated=True)
 REQUIRE = Parameter(
     "require", "'verified' saves the secret only if the registry accepts it", among=("verified",)
 )

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 from towline.api.operations import Operation, Place, Reply
 from towline.api.parameters import ORGANIZATION, PAGING
 from towline.domain.account import Permission
+from towline.domain.errors import NotAllowed
+from towline.domain.scopes import ScopeKind
 from towline.wire import accounts as wire
+from towline.wire import permissions as permissions_wire
 from towline.wire.lists import joined, page_of
 from towline.wire.openapi import Parameter
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from towline.api.operations import Call
     from towline.services.accounts import Accounts
 
+_USER = Parameter("userguid", "the user; without it the caller", place="header")
 _GUIDS = Parameter("guid", "only users with one of these guids", repeated=True)
 
 
@@ -26,7 +30,7 @@ class PeopleApi:
 
     def operations(self) -> tuple[Operation, ...]:
         """Return the rows of the table."""
-        return (*self._users(), *self._organizations())
+        return (*self._users(), *self._one_user(), *self._organizations())
 
     def _users(self) -> tuple[Operation, ...]:
         return (
@@ -34,6 +38,7 @@ class PeopleApi:
                 method="GET",
                 path="/v2/users/me/",
                 permission=Permission.SIGNED_IN,
+                scope=ScopeKind.PROJECTS_READ,
                 tag="Users",
                 summary="Oneself, with all organizations and projects",
                 handle=self.me,
@@ -54,6 +59,7 @@ class PeopleApi:
                 method="GET",
                 path="/v2/users/",
                 permission=Permission.SIGNED_IN,
+                scope=ScopeKind.PROJECTS_READ,
                 tag="Users",
                 summary="The people of an organization",
                 handle=self.list,
@@ -64,12 +70,51 @@ class PeopleApi:
             ),
         )
 
+    def _one_user(self) -> tuple[Operation, ...]:
+        return (
+            Operation(
+                method="GET",
+                path="/v2/users/permissions/",
+                permission=Permission.SIGNED_IN,
+                scope=ScopeKind.PROJECTS_READ,
+                tag="Users",
+                summary="What one may do in an organization and its projects; for an admin also another user",
+                handle=self.permissions,
+                parameters=(ORGANIZATION, _USER),
+                answer=permissions_wire.PermissionsDocument,
+                errors=(403, 404),
+            ),
+            Operation(
+                method="GET",
+                path="/v2/users/{email}",
+                permission=Permission.SIGNED_IN,
+                scope=ScopeKind.PROJECTS_READ,
+                tag="Users",
+                summary="Somebody of one's own organizations",
+                handle=self.colleague,
+                answer=wire.UserDocument,
+                errors=(404,),
+            ),
+            Operation(
+                method="PUT",
+                path="/v2/users/{email}/",
+                permission=Permission.SIGNED_IN,
+                tag="Users",
+                summary="Change one's own names",
+                handle=self.rename_by_address,
+                body=wire.UserIn,
+                answer=wire.UserDocument,
+                errors=(400, 403, 404),
+            ),
+        )
+
     def _organizations(self) -> tuple[Operation, ...]:
         return (
             Operation(
                 method="GET",
                 path="/v2/organizations/{guid}/",
                 permission=Permission.SIGNED_IN,
+                scope=ScopeKind.PROJECTS_READ,
                 place=Place.ORGANIZATION,
                 tag="Organizations",
                 summary="An organization with its members",
@@ -102,15 +147,33 @@ class PeopleApi:
         profile = await self._accounts.rename_me(call.principal, first_name=first, last_name=last)
         return Reply(wire.user_document(profile.user, profile.organizations, profile.projects))
 
+    async def rename_by_address(self, call: Call) -> Reply:
+        """Change the caller's names; nobody changes those of others."""
+        if call.path["email"].casefold() != call.principal.user.email.casefold():
+            raise NotAllowed("names are changed by their owner alone")
+        return await self.rename(call)
+
+    async def colleague(self, call: Call) -> Reply:
+        """Answer somebody of the caller's organizations."""
+        profile = await self._accounts.colleague(call.principal, call.path["email"])
+        return Reply(wire.user_document(profile.user, profile.organizations, profile.projects))
+
+    async def permissions(self, call: Call) -> Reply:
+        """Answer what somebody may do."""
+        powers = await self._accounts.powers(
+            call.principal, call.header(b"organizationguid"), call.header(b"userguid")
+        )
+        return Reply(permissions_wire.document(powers.in_organization, powers.in_projects))
+
     async def list(self, call: Call) -> Reply:
         """Answer a page of an organization's people."""
         guid = call.header(b"organizationguid")
-        listing = await self._accounts.users(call.principal, guid, page_of(call.query))
-        wanted = set(call.query.get("guid", ()))
+        query = call.query
+        listing = await self._accounts.users(
+            call.principal, guid, page_of(query), guids=query.get("guid", ())
+        )
         items = (
-            wire.user_document(user, ((organization, roles),))
-            for user, organization, roles in listing.items
-            if not wanted or user.guid in wanted
+            wire.user_document(user, ((organization, roles),)) for user, organization, roles in listing.items
         )
         return Reply(joined("User", items, listing.next))
 

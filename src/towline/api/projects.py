@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from towline.api.operations import SUCCESS, Operation, Place, Reply
 from towline.api.parameters import NAME, ORGANIZATION, PAGING, SELECTOR
 from towline.domain.account import Permission
+from towline.domain.scopes import ScopeKind
 from towline.wire import projects as wire
 from towline.wire.lists import joined, page_of, selector_of, text_of
 from towline.wire.openapi import Parameter
@@ -36,6 +37,7 @@ class ProjectsApi:
                 method="GET",
                 path="/v2/projects/",
                 permission=Permission.SIGNED_IN,
+                scope=ScopeKind.PROJECTS_READ,
                 tag=_TAG,
                 summary="The projects that the caller may see",
                 handle=self.list,
@@ -65,6 +67,7 @@ class ProjectsApi:
                 method="GET",
                 path="/v2/projects/{guid}/",
                 permission=Permission.VIEW,
+                scope=ScopeKind.PROJECTS_READ,
                 place=Place.PATH,
                 tag=_TAG,
                 summary="A project with its members",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from towline.api.operations import SUCCESS, Operation, Place, Reply
 from towline.domain.account import Permission
+from towline.domain.scopes import ScopeKind
 from towline.wire import registries as wire
 from towline.wire.lists import joined
 
@@ -32,6 +33,7 @@ class RegistriesApi:
                 method="GET",
                 path="/v2/registries/",
                 permission=Permission.VIEW,
+                scope=ScopeKind.REGISTRIES_READ,
                 place=Place.HEADER,
                 tag=_TAG,
                 summary="All registries that something was set for",
@@ -48,17 +50,18 @@ class RegistriesApi:
                 method="GET",
                 path=path,
                 permission=Permission.VIEW,
+                scope=ScopeKind.REGISTRIES_READ,
                 place=Place.HEADER,
                 tag=_TAG,
                 summary="What was set for a registry",
                 handle=self.get,
                 answer=wire.RegistryDocument,
-                errors=(404,),
             ),
             Operation(
                 method="PUT",
                 path=path,
                 permission=Permission.MANAGE_SECRETS,
+                scope=ScopeKind.REGISTRIES_WRITE,
                 place=Place.HEADER,
                 tag=_TAG,
                 summary="Set what a credential cannot say about a registry",
@@ -70,11 +73,11 @@ class RegistriesApi:
                 method="DELETE",
                 path=path,
                 permission=Permission.MANAGE_SECRETS,
+                scope=ScopeKind.REGISTRIES_WRITE,
                 place=Place.HEADER,
                 tag=_TAG,
                 summary="Forget what was set for a registry",
                 handle=self.delete,
-                errors=(404,),
             ),
         )
 

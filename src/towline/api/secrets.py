@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from towline.api.operations import MIB, SUCCESS, Operation, Place, Reply
-from towline.api.parameters import NAMES, PAGING, REQUIRE, SELECTOR
+from towline.api.parameters import NAMES, PAGING, REGIONS, REQUIRE, SELECTOR
 from towline.domain.account import Permission
 from towline.domain.errors import InvalidInput
+from towline.domain.scopes import ScopeKind
 from towline.wire import secrets as wire
-from towline.wire.lists import joined, page_of, selector_of, text_of
+from towline.wire.lists import elsewhere, joined, page_of, selector_of, text_of
 from towline.wire.proofs import VerifyIn, verify_image
 
 if TYPE_CHECKING:
@@ -37,17 +38,18 @@ class SecretsApi:
                 method="GET",
                 path=path,
                 permission=Permission.VIEW,
+                scope=ScopeKind.SECRETS_READ,
                 place=Place.HEADER,
                 tag=_TAG,
                 summary="A secret by name or guid; its value is never shown",
                 handle=self.get,
                 answer=wire.SecretDocument,
-                errors=(404,),
             ),
             Operation(
                 method="PUT",
                 path=path,
                 permission=Permission.MANAGE_SECRETS,
+                scope=ScopeKind.SECRETS_WRITE,
                 place=Place.HEADER,
                 tag=_TAG,
                 summary="Replace a secret as a whole, password included",
@@ -56,17 +58,17 @@ class SecretsApi:
                 body=wire.SecretIn,
                 most_bytes=_MOST_BYTES,
                 answer=wire.SecretDocument,
-                errors=(404, 409, 412),
+                errors=(409, 412),
             ),
             Operation(
                 method="DELETE",
                 path=path,
                 permission=Permission.MANAGE_SECRETS,
+                scope=ScopeKind.SECRETS_WRITE,
                 place=Place.HEADER,
                 tag=_TAG,
                 summary="Delete a secret with all versions",
                 handle=self.delete,
-                errors=(404,),
             ),
         )
 
@@ -77,11 +79,12 @@ class SecretsApi:
                 method="GET",
                 path=path,
                 permission=Permission.VIEW,
+                scope=ScopeKind.SECRETS_READ,
                 place=Place.HEADER,
                 tag=_TAG,
                 summary="The secrets of a project",
                 handle=self.list,
-                parameters=(*PAGING, SELECTOR, NAMES),
+                parameters=(*PAGING, SELECTOR, NAMES, REGIONS),
                 answer=wire.SecretDocument,
                 listed=True,
             ),
@@ -89,6 +92,7 @@ class SecretsApi:
                 method="POST",
                 path=path,
                 permission=Permission.MANAGE_SECRETS,
+                scope=ScopeKind.SECRETS_WRITE,
                 place=Place.HEADER,
                 tag=_TAG,
                 summary="Keep a secret; a docker pull secret is tried at its registry first",
@@ -108,6 +112,7 @@ class SecretsApi:
                 method="POST",
                 path="/v2/secrets/{name}/verify/",
                 permission=Permission.DEPLOY,
+                scope=ScopeKind.IMAGES_PROVE,
                 place=Place.HEADER,
                 tag=_TAG,
                 summary="Try a docker pull secret at its registry now, or with an image",
@@ -126,6 +131,8 @@ class SecretsApi:
     async def list(self, call: Call) -> Reply:
         """Answer a page of secrets."""
         query = call.query
+        if elsewhere(query):
+            return Reply(joined("Secret", (), None))
         listing = await self._secrets.documents(
             call.access, page_of(query), selector=selector_of(query), names=query.get("names", ())
         )

@@ -1,4 +1,7 @@
-"""Answers that go on: a container's log. They end with the log, or as soon as the client hangs up."""
+"""Answers on their way: ready ones, and those that go on, as a container's log does.
+
+The latter end with their source, or as soon as the client hangs up.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,25 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Send
 
-    from towline.api.operations import Stream
+    from towline.api.operations import Header, Reply, Stream
 
 KEEP_ALIVE = b"\n"
 
 
-async def stream(reply: Stream, receive: Receive, send: Send, *, only_headers: bool = False) -> None:
+async def answer(reply: Reply, send: Send, request_id: Header) -> None:
+    """Send an answer that is ready."""
+    body, status, headers = reply
+    headers = [*headers, (b"content-length", b"%d" % len(body)), request_id]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def stream(
+    reply: Stream, receive: Receive, send: Send, request_id: Header, *, only_headers: bool = False
+) -> None:
     """Send the chunks as they come; close their source in every case."""
-    await send({"type": "http.response.start", "status": 200, "headers": list(reply.headers)})
+    headers = [*reply.headers, request_id]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
     try:
         if not only_headers:
             await _until_either(_pump(reply, send), _hung_up(receive))

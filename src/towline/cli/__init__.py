@@ -1,7 +1,7 @@
 """The command line: ``towline COMMAND``, a module per command, talking REST to a server.
 
 This module imports next to nothing, so that ``towline --help`` answers at once: a command's module
-is imported only when the command is asked for. Every such module holds ``SUMMARY``, ``DESCRIPTION``,
+is imported only when the command is asked for. Every such module holds ``DESCRIPTION``,
 ``EXAMPLES``, ``configure(parser)`` and ``run(args) -> int``.
 """
 
@@ -37,22 +37,74 @@ class Command(NamedTuple):
     summary: str
 
 
-COMMANDS: tuple[Command, ...] = (
-    Command("serve", "run the control plane"),
-    Command("admin", "administer a server on its own machine"),
-    Command("login", "sign in to a server and choose a project"),
-    Command("project", "list, create, select and delete projects"),
-    Command("secret", "keep docker pull secrets and other secrets"),
-    Command("preflight", "tell whether images can be pulled, before deploying"),
-    Command("deploy", "run an image: package, deployment and waiting in one command"),
-    Command("package", "keep packages: what is to run"),
-    Command("deployment", "run packages, watch them, read their logs"),
-    Command("apply", "create or change what YAML documents describe"),
-    Command("registry", "set what a credential cannot say about a registry: CA, proxy, plain HTTP"),
-    Command("image", "read image references as docker does"),
-    Command("completion", "print a completion script for a shell"),
-    Command("version", "print the version"),
+class Group(NamedTuple):
+    """Commands that are about one thing."""
+
+    title: str
+    commands: tuple[Command, ...]
+
+
+GROUPS: tuple[Group, ...] = (
+    Group(
+        "the server",
+        (
+            Command("serve", "run the control plane"),
+            Command("admin", "administer a server on its own machine"),
+        ),
+    ),
+    Group(
+        "who you are, and where",
+        (
+            Command("login", "sign in to a server and choose a project"),
+            Command("logout", "end the session that login began"),
+            Command("project", "list, create, select and delete projects"),
+            Command("token", "make, list and revoke tokens for programs, each with its scopes"),
+        ),
+    ),
+    Group(
+        "credentials",
+        (
+            Command("secret", "keep docker pull secrets and other secrets; import and export logins"),
+            Command("registry", "set what a credential cannot say about a registry: CA, proxy, plain HTTP"),
+            Command("preflight", "tell whether images can be pulled, before deploying"),
+            Command("credential", "tell which credential a tool would use, and read auth values"),
+            Command("image", "read image references as docker does"),
+        ),
+    ),
+    Group(
+        "deployments",
+        (
+            Command("deploy", "run an image: package, deployment and waiting in one command"),
+            Command("apply", "create or change what YAML documents describe"),
+            Command("package", "keep packages: what is to run"),
+            Command("deployment", "run packages, watch them, read their logs"),
+        ),
+    ),
+    Group(
+        "other programs",
+        (
+            Command("credential-helper", "let docker, podman and skopeo ask Towline for logins"),
+            Command("kubernetes", "try a cluster's pull secrets; let kubelets ask Towline"),
+            Command("doors", "say what a project allows where credentials leave"),
+            Command("rio-config", "write the file that points rapyuta.io's own rio at the server"),
+        ),
+    ),
+    Group(
+        "what changes",
+        (
+            Command("event", "show what changed without anybody asking"),
+            Command("webhook", "tell a web server, Slack or a mailbox when something changes"),
+        ),
+    ),
+    Group(
+        "the command line itself",
+        (
+            Command("completion", "print a completion script for a shell"),
+            Command("version", "print the version"),
+        ),
+    ),
 )
+COMMANDS = tuple(command for group in GROUPS for command in group.commands)
 
 EXIT_CODES = """\
 exit codes:
@@ -109,8 +161,24 @@ def _main(words: list[str]) -> int:
     name, *rest = words
     if name not in {command.name for command in COMMANDS}:
         return _unknown(name)
+    rest, after = _split_at_dashes(name, rest)
     args = command_parser(name).parse_args(rest)
+    if after:
+        setattr(args, _words_after_dashes(name), after)
     return _module(name).run(args)
+
+
+def _split_at_dashes(name: str, words: list[str]) -> tuple[list[str], list[str]]:
+    """Return the words before and after ``--``, where the command takes what follows as it is."""
+    if not _words_after_dashes(name) or "--" not in words:
+        return words, []
+    place = words.index("--")
+    return words[:place], words[place + 1 :]
+
+
+def _words_after_dashes(name: str) -> str:
+    """Return the argument that takes the words after ``--``; empty where the command has none."""
+    return str(getattr(_module(name), "WORDS_AFTER_DASHES", ""))
 
 
 def _help(words: list[str]) -> int:
@@ -118,13 +186,14 @@ def _help(words: list[str]) -> int:
         command_parser(words[0]).print_help()
         return 0
     width = max(len(command.name) for command in COMMANDS)
-    lines = [f"  {command.name:{width}}  {command.summary}" for command in COMMANDS]
     sys.stdout.write(
         "usage: towline COMMAND ...\n\n"
         "Keep docker pull secrets, prove that they work, and deploy packages with them.\n\n"
-        "commands:\n" + "\n".join(lines) + "\n\n"
-        "`towline COMMAND --help` tells more and shows examples.\n\n" + EXIT_CODES
     )
+    for group in GROUPS:
+        rows = "".join(f"  {command.name:{width}}  {command.summary}\n" for command in group.commands)
+        sys.stdout.write(f"{group.title}:\n{rows}\n")
+    sys.stdout.write("`towline COMMAND --help` tells more and shows examples.\n\n" + EXIT_CODES)
     return 0
 
 
@@ -136,15 +205,13 @@ def _failed(failure: Failure) -> int:
 
 
 def _unknown(name: str) -> int:
-    import difflib
+    from towline.cli.hints import hint
 
-    near = difflib.get_close_matches(name, [command.name for command in COMMANDS], n=1)
-    hint = f"did you mean {near[0]!r}?" if near else "`towline --help` lists all commands"
-    sys.stderr.write(f"towline: there is no command {name!a}; {hint}\n")
+    sys.stderr.write(f"towline: there is no command {name!a}; {hint(name)}\n")
     return 2
 
 
 def _module(name: str) -> CommandModule:
     import importlib
 
-    return cast("CommandModule", importlib.import_module(f"towline.cli.{name}"))
+    return cast("CommandModule", importlib.import_module(f"towline.cli.{name.replace('-', '_')}"))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import sys
 from typing import TYPE_CHECKING
+
+from towline.cli import flags
 
 if TYPE_CHECKING:
     import argparse
 
-SUMMARY = "administer a server on its own machine"
 DESCRIPTION = """\
 Administer a server on its own machine, through its data folder. The server may be running.
 """
@@ -81,6 +81,6 @@ async def _create_user(args: argparse.Namespace) -> int:
 def _password(*, from_stdin: bool) -> str:
     """Return the password: one trailing line end of standard input is removed, as docker login does."""
     if not from_stdin:
-        return getpass.getpass("Password: ")
+        return flags.asked_password()
     text = sys.stdin.read()
     return text.removesuffix("\n").removesuffix("\r")

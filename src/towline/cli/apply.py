@@ -10,7 +10,8 @@ from towline.cli.client import opened, part
 from towline.cli.documents import text_at
 from towline.cli.failure import ApiError
 from towline.cli.manifests import read_manifests
-from towline.cli.output import say, show
+from towline.cli.output import say, show, tell
+from towline.cli.pull_questions import REFUSED, ask, explain, questions_of, summary
 
 if TYPE_CHECKING:
     import argparse
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
     from towline.cli.client import Client
     from towline.cli.documents import Document
 
-SUMMARY = "create or change what YAML documents describe"
 DESCRIPTION = """\
 Create what YAML documents describe: secrets first, then packages, then deployments. A secret that
-is there already is replaced; packages never change, and a deployment is left as it is.
+is there already is replaced; packages never change, and a deployment is left as it is. Before a
+deployment is made, its images are asked for at their registries: one that cannot be pulled ends it.
 """
 EXAMPLES = """\
 examples:
@@ -37,20 +38,38 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("-f", "--file", metavar="FILE", required=True, help="YAML; - reads standard input")
     flags.connection(parser)
+    parser.add_argument(
+        "--no-preflight", action="store_true", help="do not ask first whether the images can be pulled"
+    )
     flags.output(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Create or change; return 0 if all is as described."""
+    """Create or change; return 0 if all is as described, 6 if an image cannot be pulled."""
     order = list(_PATHS)
     manifests = read_manifests(args.file, kinds=order)
     manifests.sort(key=lambda each: order.index(text_at(each, "kind")))
     client = opened(args)
     quiet = args.output != "table"
-    done = [_applied(client, manifest, quiet=quiet) for manifest in manifests]
+    first = [each for each in manifests if text_at(each, "kind") != "Deployment"]
+    done = [_applied(client, manifest, quiet=quiet) for manifest in first]
+    deployments = manifests[len(first) :]
+    if deployments and not args.no_preflight and _refused(client, manifests):
+        tell("towline: no deployment was made; --no-preflight makes them all the same")
+        return REFUSED
+    done += [_applied(client, manifest, quiet=quiet) for manifest in deployments]
     if quiet:
         show(done, args.output, columns=_COLUMNS, row=lambda each: (text_at(each, "kind"),))
     return 0
+
+
+def _refused(client: Client, manifests: list[Document]) -> bool:
+    """Ask for the images of packages and deployments; tell what was found."""
+    code, items = ask(client, questions_of(manifests))
+    for item in items:
+        tell(summary(item))
+    explain(items)
+    return code == REFUSED
 
 
 def _applied(client: Client, manifest: Document, *, quiet: bool) -> Document:

@@ -133,6 +133,8 @@ def opened(args: argparse.Namespace) -> Client:
     client = signed_in(args)
     context = client.context
     if not context.project:
+        if os.environ.get("TOWLINE_TOKEN") or os.environ.get("TOWLINE_TOKEN_FILE"):
+            return client  # a token for one project need not name it
         raise Failure("no project is chosen; use `towline project select NAME` or --project", code=2)
     if not _GUID.fullmatch(context.project):
         project = project_named(client, context.project)

@@ -6,7 +6,6 @@ import argparse
 import importlib
 import sys
 
-SUMMARY = "print a completion script for a shell"
 DESCRIPTION = "Print a script that completes towline's commands and flags."
 EXAMPLES = """\
 examples:
@@ -36,6 +35,6 @@ def _whole() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="towline")
     group = parser.add_subparsers(dest="command")
     for command in COMMANDS:
-        module = importlib.import_module(f"towline.cli.{command.name}")
+        module = importlib.import_module(f"towline.cli.{command.name.replace('-', '_')}")
         module.configure(group.add_parser(command.name, help=command.summary))
     return parser

@@ -6,12 +6,11 @@ The login is kept in ``$XDG_CONFIG_HOME/towline/config.json``, readable by its o
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from towline.cli import private_file
 from towline.cli.failure import Failure
 
 if TYPE_CHECKING:
@@ -62,17 +61,7 @@ def load(environ: Mapping[str, str]) -> Context:
 def save(context: Context, environ: Mapping[str, str]) -> Path:
     """Keep the login, whole or not at all, readable by its owner alone; return the file."""
     file = path(environ)
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # mkstemp makes the file with mode 0600, so the token is at no time readable by others.
-    handle, draft = tempfile.mkstemp(dir=file.parent, prefix=".config-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            json.dump(asdict(context), out, indent=2)
-            out.write("\n")
-        Path(draft).replace(file)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
+    private_file.write(file, json.dumps(asdict(context), indent=2) + "\n")
     return file
 
 
@@ -83,9 +72,22 @@ def resolve(args: argparse.Namespace, environ: Mapping[str, str]) -> Context:
     if server != kept.server:
         # A token is for the server that gave it; it is never shown to another.
         kept = Context(server=server)
+    token = environ.get("TOWLINE_TOKEN", "").strip() or _token_in(environ.get("TOWLINE_TOKEN_FILE"))
+    if not token.isascii() or not token.isprintable() or " " in token:
+        # It is checked here because the library quotes what cannot stand in a header.
+        raise Failure("the token holds blanks or letters that no token has; copy it anew", code=2)
     return replace(
         kept,
-        token=environ.get("TOWLINE_TOKEN") or kept.token,
+        token=token or kept.token,
         project=getattr(args, "project", None) or environ.get("TOWLINE_PROJECT") or kept.project,
         ca=environ.get("TOWLINE_CA") or kept.ca,
     )
+
+
+def _token_in(path: str | None) -> str:
+    if not path:
+        return ""
+    try:
+        return Path(path).read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        raise Failure(f"TOWLINE_TOKEN_FILE cannot be read: {error}", code=2) from error

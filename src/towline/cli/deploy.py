@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from towline.cli import flags
 from towline.cli.client import opened, part
 from towline.cli.failure import ApiError, Failure
-from towline.cli.output import say
+from towline.cli.output import say, show_one, tell
+from towline.cli.pull_questions import REFUSED, ask, explain, show_answers, summary
 from towline.cli.secret_documents import API_VERSION, pair
 from towline.cli.waiting import wait
 
@@ -21,19 +22,22 @@ if TYPE_CHECKING:
     from towline.cli.client import Client
     from towline.cli.documents import Document
 
-SUMMARY = "run an image: package, deployment and waiting in one command"
 DESCRIPTION = """\
-Run an image: make the package and the deployment, show the pull's progress, wait until it runs.
-Deploying the same name again replaces what runs.
+Run an image: ask whether it can be pulled, make the package and the deployment, show the pull's
+progress, wait until it runs. Deploying the same name again replaces what runs. What follows -- is
+run instead of the image's command.
 """
 EXAMPLES = """\
 examples:
   towline deploy registry.example.com/team/app:1.0 --secret my-registry
   towline deploy nginx:1.27 --name web --replicas 2 --memory 256 --env LOG_LEVEL=debug
-  towline deploy registry.example.com/team/app:1.0 --secret my-registry --command sleep 3600
+  towline deploy registry.example.com/team/app:1.0 --secret my-registry -- sh -c 'sleep 3600'
+  towline deploy registry.example.com/team/app:1.0 --secret my-registry --dry-run -o json
 
 Exit code 0: it runs; 6: the image cannot be pulled; 1: it failed otherwise; 7: time is up.
+With --dry-run 0: it can be pulled; 6: it cannot; 8: nobody could tell.
 """
+WORDS_AFTER_DASHES = "command"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -50,21 +54,47 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--memory", type=int, metavar="MB", help="the most memory")
     parser.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS", help="how long to wait")
     parser.add_argument("--no-wait", action="store_true", help="return as soon as it is asked for")
+    parser.add_argument("--dry-run", action="store_true", help="ask whether it can be pulled, and do nothing")
+    parser.add_argument(
+        "--no-preflight", action="store_true", help="do not ask first whether it can be pulled"
+    )
     flags.connection(parser)
+    flags.output(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Deploy and wait; return 0, 1, 6 or 7."""
+    """Ask, deploy and wait; return 0, 1, 6, 7, or 8 for a dry run that nobody could answer."""
     name = args.name or _name_of(args.image)
     package = _package(args, name)
     deployment = _deployment(args, name, version=str(package["metadata"]["version"]))
     client = opened(args)
+    refused = None if args.no_preflight and not args.dry_run else _asked_first(args, client)
+    if refused is not None:
+        return refused
     _create_package(client, package)
     _create_deployment(client, name, deployment)
     if args.no_wait:
-        say(f"deployment {name} is asked for; follow it with `towline deployment wait {name}`")
+        write = say if args.output == "table" else tell
+        write(f"deployment {name} is asked for; follow it with `towline deployment wait {name}`")
+        if args.output != "table":
+            show_one(client.get(f"/v2/deployments/{part(name)}/"), args.output, details=lambda _: ())
         return 0
-    return wait(client, name, timeout=args.timeout)
+    return wait(client, name, timeout=args.timeout, output=args.output)
+
+
+def _asked_first(args: argparse.Namespace, client: Client) -> int | None:
+    """Ask the registry before anything is made; return the exit code where that is the end."""
+    code, items = ask(client, [{"images": [{"image": args.image, "secret": args.secret}]}])
+    if args.dry_run:
+        show_answers(items, args.output)
+        return code
+    for item in items:
+        tell(summary(item))
+    explain(items)
+    if code != REFUSED:
+        return None
+    tell("towline: nothing was deployed; --no-preflight deploys all the same")
+    return code
 
 
 def _name_of(image: str) -> str:

@@ -15,7 +15,6 @@ from towline.cli.waiting import explain, wait
 if TYPE_CHECKING:
     import argparse
 
-SUMMARY = "run packages, watch them, read their logs"
 DESCRIPTION = "A deployment runs a package."
 EXAMPLES = """\
 examples:
@@ -70,6 +69,7 @@ def _named(group: flags.Verbs, name: str, run: flags.Run, *, summary: str) -> ar
 def _log_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-f", "--follow", action="store_true", help="go on as the log grows")
     parser.add_argument("--tail", type=int, metavar="N", help="only the newest N lines")
+    parser.add_argument("--timestamps", action="store_true", help="begin each line with its time (UTC)")
     parser.add_argument("--executable", metavar="NAME", help="the first one by default")
     parser.add_argument("--replica", type=int, default=0, metavar="N")
 
@@ -103,6 +103,8 @@ def _logs(args: argparse.Namespace) -> int:
     query = {"follow": "true" if args.follow else "false", "replica": str(args.replica)}
     if args.tail is not None:
         query["tail"] = str(args.tail)
+    if args.timestamps:
+        query["timestamps"] = "true"
     if args.executable:
         query["executable"] = args.executable
     for line in opened(args).lines(f"{_path(args.name)}logs/", **query):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from towline.cli.documents import Document, documents_at, text_at
+from towline.cli.documents import Document, at, documents_at, text_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,15 +17,22 @@ ERROR_TEXTS = {
 
 
 def lines(finding: Document) -> Iterator[str]:
-    """Yield the lines of a finding: code and title, detail, evidence, fix."""
+    """Yield the lines of a finding: code and title, detail, evidence, likely causes, fix, link, command."""
     image = text_at(finding, "image")
     yield f"{text_at(finding, 'code')}: {text_at(finding, 'title')}{f' ({image})' if image else ''}"
     if detail := text_at(finding, "detail"):
         yield f"  {detail}"
     for seen in documents_at(finding, "evidence"):
         yield f"  seen: {_evidence(seen)}"
+    likely = at(finding, "likely")
+    for number, words in enumerate(likely if isinstance(likely, list) else [], 1):
+        yield f"  likely {number}: {words}"
     if fix := text_at(finding, "fix"):
         yield f"  fix: {fix}"
+    if link := text_at(finding, "link"):
+        yield f"  see: {link}"
+    if command := text_at(finding, "command"):
+        yield f"  command: {command}"
 
 
 def error_line(code: str) -> str:

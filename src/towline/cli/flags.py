@@ -73,13 +73,11 @@ def password(parser: argparse.ArgumentParser) -> None:
 
 def read_password(args: argparse.Namespace) -> str:
     """Return the password, from standard input or asked for; one line end at its end is removed."""
-    import getpass
-
     if args.password_stdin:
         text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
         text = text.removesuffix("\n").removesuffix("\r")
     elif sys.stdin.isatty():
-        text = getpass.getpass("Password: ")
+        text = asked_password()
     else:
         raise Failure("no password given; use --password-stdin", code=2)
     if not text:
@@ -87,6 +85,17 @@ def read_password(args: argparse.Namespace) -> str:
     if not text.isprintable() and any("\udc80" <= letter <= "\udcff" for letter in text):
         raise Failure("the password is not UTF-8 text", code=2)
     return text
+
+
+def asked_password() -> str:
+    """Return what is typed, unseen; raise Failure where the terminal's input ends."""
+    import getpass
+
+    try:
+        return getpass.getpass("Password: ")
+    except EOFError as end:
+        sys.stderr.write("\n")
+        raise Failure("no password given", code=2) from end
 
 
 def confirm(args: argparse.Namespace, question: str) -> None:

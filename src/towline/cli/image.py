@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING
 
-from towline.cli.output import say, tell
+from towline.cli.documents import Document, text_at
+from towline.cli.output import FORMATS, show, tell
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
 
-SUMMARY = "read image references as docker does"
 DESCRIPTION = "Read image references as docker does; no server is asked."
 EXAMPLES = """\
 examples:
@@ -21,6 +20,8 @@ examples:
 
 Exit code 2 if a reference is not valid.
 """
+
+_COLUMNS = ("IMAGE", "REGISTRY", "REPOSITORY", "TAG", "DIGEST")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +37,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parse.add_argument("references", metavar="REF", nargs="+", help="- reads lines from standard input")
-    parse.add_argument("-o", "--output", choices=("name", "json"), default="name")
+    parse.add_argument(
+        "-o", "--output", choices=FORMATS, default="name", help="how to print (default: %(default)s)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     from towline.domain.errors import InvalidInput
     from towline.domain.image import ImageReference
 
-    code = 0
+    code, found = 0, list[Document]()
     for text in _references(args.references):
         try:
             image = ImageReference.parse(text)
@@ -52,15 +55,21 @@ def run(args: argparse.Namespace) -> int:
             tell(f"{text[:200]}: {error.problem}; {error.rule}")
             code = 2
             continue
-        parts = {
-            "image": str(image),
-            "registry": image.registry,
-            "repository": image.repository,
-            "tag": image.tag,
-            "digest": image.digest,
-        }
-        say(json.dumps(parts) if args.output == "json" else str(image))
+        found.append(
+            {
+                "image": str(image),
+                "registry": image.registry,
+                "repository": image.repository,
+                "tag": image.tag,
+                "digest": image.digest,
+            }
+        )
+    show(found, args.output, columns=_COLUMNS, row=_row, name=lambda item: text_at(item, "image"))
     return code
+
+
+def _row(item: Document) -> tuple[str, ...]:
+    return tuple(text_at(item, name.lower()) for name in _COLUMNS)
 
 
 def _references(words: Iterable[str]) -> Iterable[str]:

@@ -12,12 +12,11 @@ from towline.cli.client import Client, project_named
 from towline.cli.contexts import Context
 from towline.cli.documents import documents_at, text_at
 from towline.cli.failure import ApiError, Failure
-from towline.cli.output import say, tell
+from towline.cli.output import say, show_one, tell
 
 if TYPE_CHECKING:
     import argparse
 
-SUMMARY = "sign in to a server and choose a project"
 DESCRIPTION = """\
 Sign in to a server and choose a project. The token, never the password, is kept in
 $XDG_CONFIG_HOME/towline/config.json, readable by you alone.
@@ -36,6 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--email", help="your e-mail address; asked for where it is not given")
     parser.add_argument("--project", metavar="NAME", help="the project to work in; your only one by default")
     flags.password(parser)
+    flags.output(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,7 +47,11 @@ def run(args: argparse.Namespace) -> int:
     context = replace(context, token=_token(Client(context), email, password))
     context = _with_project(context, args.project)
     file = contexts.save(context, os.environ)
-    say(f"signed in to {context.server} as {email}")
+    signed_in = {"server": context.server, "email": email, "project": context.project}
+    if args.output == "table":
+        say(f"signed in to {context.server} as {email}")
+    else:
+        show_one({"metadata": {"name": email}, **signed_in}, args.output, details=lambda _: ())
     tell(f"the token is kept in {file}")
     return 0
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from towline.cli.documents import Document
 
-SUMMARY = "keep packages: what is to run"
 DESCRIPTION = "A package says which images run with which secrets; it has versions and never changes."
 EXAMPLES = """\
 examples:

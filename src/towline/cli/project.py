@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from towline.cli.documents import Document
 
-SUMMARY = "list, create, select and delete projects"
 DESCRIPTION = "A project holds secrets, packages and deployments, and says who may use them."
 EXAMPLES = """\
 examples:
@@ -50,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         examples="towline project select robots",
     )
     select.add_argument("name", metavar="NAME", help="name or guid")
+    flags.output(select)
     delete = flags.verb(
         group,
         "delete",
@@ -93,7 +93,10 @@ def _select(args: argparse.Namespace) -> int:
         organization=text_at(project, "metadata", "organizationGUID"),
     )
     contexts.save(context, os.environ)
-    say(f"project {text_at(project, 'metadata', 'name')} is chosen")
+    if args.output == "table":
+        say(f"project {text_at(project, 'metadata', 'name')} is chosen")
+    else:
+        show([project], args.output, columns=_COLUMNS, row=_row)
     return 0
 
 

@@ -14,7 +14,6 @@ from towline.cli.output import say, show, show_one
 if TYPE_CHECKING:
     import argparse
 
-SUMMARY = "set what a credential cannot say about a registry: CA, proxy, plain HTTP"
 DESCRIPTION = (
     "Settings of registries in a project: a private CA, plain HTTP, a proxy, hosts of token servers."
 )

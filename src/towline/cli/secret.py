@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from towline.cli import findings, flags
+from towline.cli import findings, flags, secret_export, secret_import
 from towline.cli.client import opened, part
-from towline.cli.documents import at, text_at
+from towline.cli.documents import at, documents_at, text_at
 from towline.cli.output import say, show, show_one, tell
 from towline.cli.secret_documents import document
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from towline.cli.documents import Document
 
-SUMMARY = "keep docker pull secrets and other secrets"
 DESCRIPTION = """\
 Keep secrets. A docker pull secret is tried at its registry as soon as it is saved, and its verdict
 is shown: verified, failing (with the reason and what to do), unproved or unknown.
@@ -27,19 +26,31 @@ examples:
   printf %s "$TOKEN" | towline secret create hub --docker-hub --username jane --password-stdin
   towline secret create app-keys --opaque --from-env-file .env
   towline secret verify my-registry --image registry.example.com/team/app:1.0
+  towline secret export my-registry --format kubernetes --namespace prod --reveal | kubectl apply -f -
 """
 
-_COLUMNS = ("NAME", "TYPE", "REGISTRY", "USERNAME", "VERDICT", "CHECKED")
+_COLUMNS = ("NAME", "TYPE", "REGISTRY", "USERNAME", "VERDICT", "SINCE")
 _BAD = 6
 _UNCERTAIN = 8
+_CREATES = """\
+printf %s "$PASSWORD" | towline secret create my-registry --registry registry.example.com:5000 \\
+      --username robot --password-stdin
+  towline secret create app-keys --opaque --from-file TLS_KEY=key.pem"""
+_UPDATES = """\
+printf %s "$PASSWORD" | towline secret update my-registry --password-stdin
+  towline secret update app-keys --opaque --from-file TLS_KEY=key.pem"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the verbs."""
     group = flags.verbs(parser)
-    create = flags.verb(group, "create", _create, summary="create a secret", examples=_example("create"))
+    create = flags.verb(group, "create", _create, summary="create a secret", examples=_CREATES)
     update = flags.verb(
-        group, "update", _update, summary="replace a secret, value included", examples=_example("update")
+        group,
+        "update",
+        _update,
+        summary="put another value into a secret; a registry and user name not given stay as they are",
+        examples=_UPDATES,
     )
     for parser_ in (create, update):
         _value_flags(parser_)
@@ -56,6 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     delete.add_argument("name", metavar="NAME")
     flags.yes(delete)
+    secret_import.configure(group)
     verify = flags.verb(
         group,
         "verify",
@@ -66,20 +78,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     verify.add_argument("name", metavar="NAME")
     verify.add_argument("--image", metavar="REF", help="an image that the secret must be able to pull")
     flags.output(verify)
+    secret_export.add(group)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the verb; return the exit code."""
     code: int = args.do(args)
     return code
-
-
-def _example(verb: str) -> str:
-    return (
-        f'printf %s "$PASSWORD" | towline secret {verb} my-registry --registry registry.example.com:5000 \\\n'
-        "      --username robot --password-stdin\n"
-        f"  towline secret {verb} app-keys --opaque --from-file TLS_KEY=key.pem"
-    )
 
 
 def _value_flags(parser: argparse.ArgumentParser) -> None:
@@ -113,7 +118,9 @@ def _create(args: argparse.Namespace) -> int:
 def _update(args: argparse.Namespace) -> int:
     client = opened(args)
     path = f"/v2/secrets/{part(args.name)}/"
-    return _shown(client.call("PUT", path, document(args, client), query=_requirement(args)), args.output)
+    present = {} if args.opaque else at(client.get(path), "spec", "docker")
+    wanted = document(args, client, present if isinstance(present, dict) else None)
+    return _shown(client.call("PUT", path, wanted, query=_requirement(args)), args.output)
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -156,6 +163,9 @@ def _shown(secret: Document, output: str) -> int:
     if isinstance(finding, dict):
         for line in findings.lines(finding):
             tell(line)
+    for warning in documents_at(secret, "status", "warnings"):
+        place = text_at(warning, "field").rpartition(".")[2]
+        tell(f"warning: the {place}: {text_at(warning, 'problem')}; {text_at(warning, 'fix')}")
     return 0
 
 
@@ -168,10 +178,18 @@ def _details(secret: Document) -> list[tuple[str, str]]:
         ("Username", text_at(secret, "spec", "docker", "username")),
         ("E-mail", text_at(secret, "spec", "docker", "email")),
         ("Keys", ", ".join(map(str, keys)) if isinstance(keys, list) else ""),
-        ("Verdict", text_at(secret, "status", "verdict")),
+        ("Verdict", _verdict(secret)),
+        ("Since", text_at(secret, "status", "since")),
         ("Checked", text_at(secret, "status", "checked_at")),
         ("Image", text_at(secret, "status", "image")),
+        ("Token", text_at(secret, "status", "token", "kind")),
+        ("Expires", text_at(secret, "status", "token", "expires_at")),
     ]
+
+
+def _verdict(secret: Document) -> str:
+    verdict = text_at(secret, "status", "verdict")
+    return f"{verdict} (stale: a later check could not be made)" if at(secret, "status", "stale") else verdict
 
 
 def _row(secret: Document) -> tuple[str, ...]:
@@ -180,6 +198,6 @@ def _row(secret: Document) -> tuple[str, ...]:
         text_at(secret, "spec", "type"),
         text_at(secret, "spec", "docker", "registry"),
         text_at(secret, "spec", "docker", "username"),
-        text_at(secret, "status", "verdict"),
-        text_at(secret, "status", "checked_at"),
+        f"{text_at(secret, 'status', 'verdict')}{' (stale)' if at(secret, 'status', 'stale') else ''}",
+        text_at(secret, "status", "since"),
     )

@@ -21,9 +21,13 @@ API_VERSION = "api.rapyuta.io/v2"
 _DOCKER_HUB = "https://index.docker.io/v1/"
 
 
-def document(args: argparse.Namespace, client: Client) -> Document:
-    """Return the secret that the flags ask for; raise Failure for flags that do not go together."""
-    spec = _opaque(args) if args.opaque else _docker(args, client)
+def document(args: argparse.Namespace, client: Client, present: Document | None = None) -> Document:
+    """Return the secret that the flags ask for; raise Failure for flags that do not go together.
+
+    ``present`` is what is replaced: its registry, username and e-mail address hold where no flag says
+    otherwise. The password is always entered anew.
+    """
+    spec = _opaque(args) if args.opaque else _docker(args, client, present or {})
     metadata: Document = {"name": args.name}
     if args.label:
         metadata["labels"] = dict(pair(text, flag="--label") for text in args.label)
@@ -38,25 +42,28 @@ def pair(text: str, *, flag: str) -> tuple[str, str]:
     return key, value
 
 
-def _docker(args: argparse.Namespace, client: Client) -> Document:
+def _docker(args: argparse.Namespace, client: Client, present: Document) -> Document:
     if args.from_env_file or args.from_file:
         raise Failure("--from-env-file and --from-file belong to --opaque", code=2)
-    if not (args.registry or args.docker_hub):
+    registry = _DOCKER_HUB if args.docker_hub else args.registry or text_at(present, "registry")
+    username = args.username or text_at(present, "username")
+    if not registry:
         raise Failure(
             "say where the images are: --registry URL or --docker-hub; or keep keys with --opaque", code=2
         )
-    if not args.username:
+    if not username:
         raise Failure("--username is missing", code=2)
     docker = {
-        "registry": _DOCKER_HUB if args.docker_hub else args.registry,
-        "username": args.username,
+        "registry": registry,
+        "username": username,
         "password": flags.read_password(args),
-        "email": args.email or _own_address(client),
+        "email": args.email or text_at(present, "email") or own_address(client),
     }
     return {"type": "Docker", "docker": docker}
 
 
-def _own_address(client: Client) -> str:
+def own_address(client: Client) -> str:
+    """Return the e-mail address of who is signed in."""
     return text_at(client.get("/v2/users/me/"), "spec", "emailID")
 
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import argparse
 
-SUMMARY = "run the control plane"
 DESCRIPTION = """\
-Run the control plane: API, console and the embedded engine in one process on one port.
+Run the control plane: API, console, reconciler and engine in one process on one port.
 
 The first start prints a one-time set-up link; there is no default password. Every setting may also
 stand in the environment (TOWLINE_PORT) or in DATA/towline.toml (port = 8420); flags win.

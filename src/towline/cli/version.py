@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import platform
-import sys
 from typing import TYPE_CHECKING
 
 from towline import __version__
+from towline.cli import flags
+from towline.cli.output import say, show_one
 
 if TYPE_CHECKING:
     import argparse
 
-SUMMARY = "print the version"
+    from towline.cli.documents import Document
+
 DESCRIPTION = "Print Towline's version and Python's."
 EXAMPLES = """\
 examples:
@@ -23,10 +25,22 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("--short", action="store_true", help="the number alone")
+    flags.output(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the version; return 0."""
-    text = __version__ if args.short else f"towline {__version__} (Python {platform.python_version()})"
-    sys.stdout.write(f"{text}\n")
+    if args.short:
+        say(__version__)
+        return 0
+    known: Document = {
+        "version": __version__,
+        "python": platform.python_version(),
+    }
+    if args.output == "name":
+        say(__version__)
+    elif args.output == "table":
+        say(f"towline {__version__} (Python {platform.python_version()})")
+    else:
+        show_one(known, args.output, details=lambda _: ())
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from towline.cli import findings
 from towline.cli.client import part
 from towline.cli.documents import Document, at, documents_at, number_at, text_at
-from towline.cli.output import clean, coloured, say, tell
+from towline.cli.output import clean, coloured, say, show_one, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,13 +19,22 @@ if TYPE_CHECKING:
 
 INTERVAL = 0.3
 FAILED, PULL_REFUSED, TIMED_OUT = 1, 6, 7
+_LINE_ANEW = "\r\x1b[2K"
 _FAILED_PHASES = ("FailedToUpdate", "FailedToStart", "Stopped")
 
 
-def wait(client: Client, name: str, *, timeout: float) -> int:
-    """Show the deployment's way until it runs (0), failed (1 or 6) or time is up (7)."""
+def wait(client: Client, name: str, *, timeout: float, output: str = "table") -> int:
+    """Show the deployment's way until it runs (0), failed (1 or 6) or time is up (7).
+
+    Where ``output`` is for programs, standard output gets the deployment's last state and nothing else.
+    """
     path = f"/v2/deployments/{part(name)}/"
-    last = _live(client, path, timeout) if coloured() else _plain(client, path, timeout)
+    quiet = output != "table"
+    if quiet:
+        last = _plain(client, path, timeout, write=tell)
+        show_one(last, output, details=lambda _: ())
+    else:
+        last = _live(client, path, timeout) if coloured() else _plain(client, path, timeout, write=say)
     code = outcome(last)
     if code is None:
         tell(
@@ -34,7 +44,7 @@ def wait(client: Client, name: str, *, timeout: float) -> int:
         return TIMED_OUT
     if code:
         explain(last, tell)
-    else:
+    elif not quiet:
         say(f"{name} is running")
     return code
 
@@ -76,25 +86,29 @@ def _states(client: Client, path: str, timeout: float) -> Iterator[Document]:
         time.sleep(min(INTERVAL, max(0.0, end - time.monotonic())))
 
 
-def _plain(client: Client, path: str, timeout: float) -> Document:
+def _plain(client: Client, path: str, timeout: float, *, write: Callable[[str], None]) -> Document:
     shown, last = "", Document()
     for last in _states(client, path, timeout):
         line = progress(last)
         if line != shown:
-            say(line)
+            write(line)
             shown = line
     return last
 
 
 def _live(client: Client, path: str, timeout: float) -> Document:
-    from rich.live import Live
-    from rich.text import Text
-
-    last = Document()
-    with Live(Text(""), refresh_per_second=8) as live:
+    """Show the way on one line of the terminal, written over whenever it reads differently."""
+    last, shown = Document(), ""
+    try:
         for last in _states(client, path, timeout):
-            live.update(Text(clean(progress(last))))
-    sys.stdout.flush()
+            line = clean(progress(last))[: shutil.get_terminal_size().columns - 1]
+            if line != shown:
+                sys.stdout.write(f"{_LINE_ANEW}{line}")
+                sys.stdout.flush()
+                shown = line
+    finally:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
     return last
 
 
