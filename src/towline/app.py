@@ -3,94 +3,64 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import random
-import secrets as randomness
 import signal
 import socket
 import ssl
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
 
 from towline import api, console, eventlog
-from towline.domain.errors import Conflict, InvalidInput
-from towline.domain.names import new_guid as guid_from
-from towline.engines.embedded import machine
-from towline.engines.embedded.engine import EmbeddedEngine
-from towline.engines.embedded.puller import Puller
+from towline.domain.errors import InvalidInput
+from towline.housing import chosen_engine, running_engine
+from towline.keychain.service_accounts import ClusterTokens
 from towline.keychain.stored import StoredKeychain
+from towline.listening import alone_in, listening, room_for_connections, shown
 from towline.reconciler import Preparation, Reconciler
 from towline.registry import Registry
-from towline.services.accounts import Accounts
 from towline.services.bell import LocalBell
-from towline.services.deployments import Deployments
-from towline.services.packages import Packages
-from towline.services.projects import Projects
-from towline.services.proofs import Proofs
-from towline.services.registries import Registries
-from towline.services.secrets import Secrets
-from towline.services.standings import Standings
+from towline.services.deliveries import Deliveries
+from towline.services.reproofs import Reproofs
 from towline.store.keyring import Keyring
 from towline.store.keyring_command import printed_keyring
-from towline.store.passwords import Argon2Hasher
 from towline.store.sqlite import SqliteStore
 from towline.store.vault import SealingVault
-from towline.wire.secrets import present, present_public
+from towline.wiring import Parts, Services, accounts_on, courier_of, request_ids, services_on, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
-    from pathlib import Path
 
     from starlette.types import ASGIApp
 
     from towline.config import Config
+    from towline.housing import Housed
+    from towline.notices import NoticeCourier
+    from towline.services.accounts import Accounts
 
 log = structlog.get_logger("towline.app")
 
 DATABASE = "towline.db"
 KEYRING = "keyring.json"
-ENGINE_SETTING = "engine"
 KEYRING_SETTING = "keyring"
 SWEEP_SECONDS = 3600.0
 GRACE_SECONDS = 3
 
 
-def utc_now() -> datetime:
-    """Return the present time."""
-    return datetime.now(UTC)
-
-
-def new_guid(prefix: str) -> str:
-    """Return a fresh identifier; users' are UUIDs, as rapyuta.io's clients expect."""
-    return guid_from(prefix, randomness.choice)
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """Every use case, wired."""
-
-    accounts: Accounts
-    projects: Projects
-    secrets: Secrets
-    packages: Packages
-    deployments: Deployments
-    proofs: Proofs
-    registries: Registries
-
-
 @dataclass(frozen=True, slots=True)
 class Application:
-    """What runs: the web application and the reconciler, and the services behind both."""
+    """What runs: the web application, the reconciler, the schedule of proofs, and the services behind."""
 
     services: Services
     asgi: ASGIApp
     reconciler: Reconciler
+    reproofs: Reproofs
+    deliveries: Deliveries
+    courier: NoticeCourier
 
 
 async def serve(config: Config, *, announce: Callable[[str], None]) -> None:
@@ -99,8 +69,9 @@ async def serve(config: Config, *, announce: Callable[[str], None]) -> None:
     ``announce`` is told where the server is and, on a first start, the set-up link.
     """
     eventlog.configure(config.log_level, form=config.log_format)
+    room_for_connections()
     with listening(config.host, config.port) as listener:
-        address = f"{config.scheme}://{_shown(config.host)}:{listener.getsockname()[1]}"
+        address = f"{config.scheme}://{shown(config.host)}:{listener.getsockname()[1]}"
         async with running(config) as application:
             await _greet(application.services.accounts, address, announce=announce)
             await _run(application, config, listener)
@@ -112,27 +83,18 @@ async def running(config: Config) -> AsyncIterator[Application]:
     async with AsyncExitStack() as closing:
         folder = config.folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        closing.enter_context(_alone_in(folder))
+        closing.enter_context(alone_in(folder))
         store = await SqliteStore.open(folder / DATABASE)
         closing.push_async_callback(store.close)
         registry = Registry(
             deny_private=config.deny_private_registries, allow_loopback=config.allows_loopback_registries
         )
         closing.push_async_callback(registry.close)
-        await _note_engine(config, store)
-        puller = await Puller.open(
-            folder / "images",
-            source=registry.source,
-            platform=machine.platform(),
-            user_namespace=machine.host().user_namespace,
-        )
-        closing.push_async_callback(puller.close)
-        engine = EmbeddedEngine.on_this_machine(
-            folder / "engine", run=config.run_folder, images=puller, clock=utc_now
-        )
-        await engine.start()
-        closing.push_async_callback(engine.close)
-        yield await _wired(config, store=store, registry=registry, engine=engine)
+        name = await chosen_engine(config, store)
+        housed = await running_engine(name, config, store=store, registry=registry, closing=closing)
+        application = await _wired(config, store=store, registry=registry, housed=housed)
+        closing.push_async_callback(application.courier.close)
+        yield application
 
 
 @asynccontextmanager
@@ -141,27 +103,28 @@ async def administration(config: Config) -> AsyncIterator[Accounts]:
     config.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = await SqliteStore.open(config.folder / DATABASE)
     try:
-        yield _accounts(store)
+        yield accounts_on(store)
     finally:
         await store.close()
 
 
-async def _note_engine(config: Config, store: SqliteStore) -> None:
-    """Write down at the first start which engine this installation has; only a person changes it later."""
-    kept = await store.read(lambda tx: tx.settings.get(ENGINE_SETTING))
-    chosen = config.engine or kept or "embedded"
-    if chosen != kept:
-        await store.write(lambda tx: tx.settings.put(ENGINE_SETTING, chosen))
-        log.info("engine.chosen", engine=chosen)
-
-
-async def _wired(
-    config: Config, *, store: SqliteStore, registry: Registry, engine: EmbeddedEngine
-) -> Application:
+async def _wired(config: Config, *, store: SqliteStore, registry: Registry, housed: Housed) -> Application:
+    engine = housed.engine
     bell = LocalBell()
     vault = SealingVault(await _keyring(config, store))
     keychain = StoredKeychain(store=store, vault=vault, clock=utc_now)
-    services = _services(store, vault=vault, keychain=keychain, registry=registry, engine=engine, bell=bell)
+    services = services_on(
+        Parts(
+            store,
+            vault,
+            keychain=keychain,
+            prover=registry.prover,
+            engine=engine,
+            bell=bell,
+            tokens=registry.tokens,
+            service_accounts=ClusterTokens(),
+        )
+    )
     preparation = Preparation(store=store, proofs=services.proofs, keychain=keychain, clock=utc_now)
     reconciler = Reconciler(
         store=store,
@@ -172,7 +135,18 @@ async def _wired(
         jitter=random.random,
         owner=f"{socket.gethostname()}:{os.getpid()}",
     )
-    return Application(services, _web(config, services, store=store, engine=engine), reconciler)
+    reproofs = Reproofs(store=store, proofs=services.proofs, clock=utc_now)
+    courier = await courier_of(config)
+    deliveries = Deliveries(
+        store=store,
+        vault=vault,
+        courier=courier,
+        bell=bell,
+        clock=utc_now,
+        note=lambda outcome: services.tally.count("deliveries", "outcome", outcome),
+    )
+    web = _web(config, services, store=store, housed=housed, bell=bell)
+    return Application(services, web, reconciler, reproofs, deliveries=deliveries, courier=courier)
 
 
 async def _keyring(config: Config, store: SqliteStore) -> Keyring:
@@ -200,68 +174,15 @@ async def _keyring(config: Config, store: SqliteStore) -> Keyring:
     return keyring
 
 
-def _web(config: Config, services: Services, *, store: SqliteStore, engine: EmbeddedEngine) -> ASGIApp:
+def _web(
+    config: Config, services: Services, *, store: SqliteStore, housed: Housed, bell: LocalBell
+) -> ASGIApp:
     async def store_answers() -> object:
-        return await store.read(lambda tx: tx.settings.get(ENGINE_SETTING))
+        return await store.read(lambda tx: tx.settings.get(KEYRING_SETTING))
 
-    table = api.build(services, checks={"store": store_answers, "engine": engine.inventory})
-    pages = console.routes(
-        accounts=services.accounts,
-        secrets=services.secrets,
-        deployments=services.deployments,
-        clock=utc_now,
-        secure=config.scheme == "https",
-    )
-    return api.framed(table, pages, new_request_id=lambda: randomness.token_hex(8))
-
-
-def _services(
-    store: SqliteStore,
-    *,
-    vault: SealingVault,
-    keychain: StoredKeychain,
-    registry: Registry,
-    engine: EmbeddedEngine,
-    bell: LocalBell,
-) -> Services:
-    accounts = _accounts(store)
-    standings = Standings(store=store, present=present, bell=bell, clock=utc_now, new_guid=new_guid)
-    proofs = Proofs(
-        store=store,
-        keychain=keychain,
-        prover=registry.prover,
-        engine_platform=engine.platform,
-        standings=standings,
-        clock=utc_now,
-    )
-    return Services(
-        accounts=accounts,
-        projects=Projects(store=store, clock=utc_now, new_guid=new_guid, on_change=accounts.forget_access),
-        secrets=Secrets(
-            store=store,
-            vault=vault,
-            proofs=proofs,
-            present=present,
-            present_public=present_public,
-            bell=bell,
-            clock=utc_now,
-            new_guid=new_guid,
-        ),
-        packages=Packages(store=store, clock=utc_now, new_guid=new_guid),
-        deployments=Deployments(store=store, engine=engine, bell=bell, clock=utc_now, new_guid=new_guid),
-        proofs=proofs,
-        registries=Registries(store=store, bell=bell, clock=utc_now),
-    )
-
-
-def _accounts(store: SqliteStore) -> Accounts:
-    return Accounts(
-        store=store,
-        hasher=Argon2Hasher(),
-        clock=utc_now,
-        new_guid=new_guid,
-        new_token=lambda: randomness.token_urlsafe(32),
-    )
+    table = api.build(services, checks={"store": store_answers, "engine": housed.answers})
+    pages = console.routes(services, bell=bell, clock=utc_now, secure=config.scheme == "https")
+    return api.framed(table, pages, new_request_id=request_ids())
 
 
 async def _run(application: Application, config: Config, listener: socket.socket) -> None:
@@ -274,6 +195,8 @@ async def _run(application: Application, config: Config, listener: socket.socket
         background = [
             group.create_task(application.reconciler.run()),
             group.create_task(_sweep(application.services.accounts)),
+            group.create_task(application.reproofs.run()),
+            group.create_task(application.deliveries.run()),
         ]
         await server.serve(sockets=[listener])
         for task in background:
@@ -322,36 +245,3 @@ async def _greet(accounts: Accounts, address: str, *, announce: Callable[[str], 
     if token is not None:
         announce("First start. Make your account with this one-time link, good for 24 hours:")
         announce(f"  {address}/setup?token={token}")
-
-
-def listening(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on ``host`` and ``port``; raise Conflict naming both when it cannot."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # the protocol is named because asyncio looks at it before it sets TCP_NODELAY
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise Conflict(f"cannot listen on {host}, port {port}: {error.strerror or error}") from error
-    listener.listen(1024)
-    listener.setblocking(False)  # noqa: FBT003  (the library's own signature)
-    return listener
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Hold the data folder's lock: two servers on one folder would fight over its containers."""
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Conflict(f"another towline serves the data folder {folder}; stop it first") from error
-        yield
-
-
-def _shown(host: str) -> str:
-    if host in ("0.0.0.0", "::"):  # noqa: S104  (shown, not bound)
-        return socket.gethostname()
-    return f"[{host}]" if ":" in host else host

@@ -22,6 +22,7 @@ from towline.domain.errors import InvalidInput
 
 PREFIX = "TOWLINE_"
 FILE_NAME = "towline.toml"
+DOCKER_SOCKET = "unix:///var/run/docker.sock"
 
 
 def _setting(default: Any, text: str) -> Any:  # noqa: ANN401  (the field's own type is checked by msgspec)
@@ -43,8 +44,36 @@ class Config:
     trusted_proxies: tuple[str, ...] = _setting(
         (), "addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed"
     )
-    engine: Literal["", "embedded"] = _setting(
-        "", "what runs containers; empty keeps what this installation has (at first start: embedded)"
+    engine: Literal["", "embedded", "docker", "swarm", "kubernetes"] = _setting(
+        "",
+        "what runs containers; empty keeps what this installation has"
+        " (at first start: docker where docker_host answers, else embedded)",
+    )
+    docker_host: str = _setting(
+        "",
+        "the Docker Engine, unix:///path or tcp://host:port; empty takes DOCKER_HOST, else Docker's socket",
+    )
+    docker_cert_path: str = _setting(
+        "",
+        "folder of ca.pem, cert.pem and key.pem for a tcp:// Engine;"
+        " empty takes DOCKER_CERT_PATH where DOCKER_TLS_VERIFY is set",
+    )
+    docker_network: str = _setting(
+        "",
+        "network of containers on an Engine or swarm: host, none or a name; empty takes bridge, else host",
+    )
+    kubernetes_kubeconfig: str = _setting(
+        "", "kubeconfig of the cluster; empty takes the cluster that Towline runs in, else kubectl's own file"
+    )
+    kubernetes_context: str = _setting("", "context of the kubeconfig; empty takes its current one")
+    kubernetes_namespace_prefix: str = _setting(
+        "towline-", "what the namespaces of projects begin with; the project's guid follows"
+    )
+    kubernetes_namespace: str = _setting(
+        "", "one namespace for all projects, where Towline may not make any; empty makes one for each"
+    )
+    kubernetes_platform: str = _setting(
+        "linux/amd64", "what the cluster's nodes run: images are proved and pinned for it"
     )
     keyring_command: tuple[str, ...] = _setting(
         (), "program and arguments that print the keyring; empty keeps it in a file in the data folder"
@@ -55,6 +84,14 @@ class Config:
     loopback_registries: Literal["", "allow", "deny"] = _setting(
         "", "registries on loopback; empty allows them only while Towline itself is bound to loopback"
     )
+    smtp_host: str = _setting("", "mail server for webhooks to mailto: addresses; empty sends no e-mail")
+    smtp_port: int = _setting(587, "port of the mail server")
+    smtp_security: Literal["starttls", "tls", "none"] = _setting(
+        "starttls", "how the connection to the mail server is protected"
+    )
+    smtp_username: str = _setting("", "user name at the mail server; empty sends no login")
+    smtp_password_file: str = _setting("", "file that holds the password at the mail server")
+    smtp_from: str = _setting("towline@localhost", "sender of e-mails")
     log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "least level of log lines")
     log_format: Literal["json", "text"] = _setting("json", "form of log lines, on standard error")
     keyring: Password | None = field(default=None, repr=False)
@@ -101,7 +138,7 @@ def load(flags: Mapping[str, object], environment: Mapping[str, str] | None = No
     from_environment = _from_environment(environment)
     data = str(given.get("data") or from_environment.get("data") or _default_data(environment))
     from_file = _from_file(flags.get("config"), Path(data).expanduser())
-    merged = {**from_file, **from_environment, **given, "data": data}
+    merged = {**_of_docker(environment), **from_file, **from_environment, **given, "data": data}
     config = _convert(merged, keyring=environment.get(f"{PREFIX}KEYRING"))
     _check(config)
     return config
@@ -121,6 +158,15 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
     for name, variable, default, _ in settings():
         if text := environment.get(variable):
             found[name] = tuple(text.split()) if isinstance(default, tuple) else text
+    return found
+
+
+def _of_docker(environment: Mapping[str, str]) -> dict[str, object]:
+    """Return what Docker's own variables say, which every client of it obeys."""
+    found: dict[str, object] = {"docker_host": environment.get("DOCKER_HOST") or DOCKER_SOCKET}
+    if environment.get("DOCKER_TLS_VERIFY"):
+        home = environment.get("HOME", "~")
+        found["docker_cert_path"] = environment.get("DOCKER_CERT_PATH") or str(Path(home) / ".docker")
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -43,7 +44,7 @@ def configure(level: str, *, form: str) -> None:
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, handlers=[_Forwarder()], force=True)
@@ -52,8 +53,13 @@ def configure(level: str, *, form: str) -> None:
 def redact(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replace what could be a credential in every field of ``event``."""
     for key, value in event.items():
-        event[key] = STARS if key != "event" and _TELLING.search(key) else _redacted(value)
+        event[key] = STARS if key != "event" and _is_telling(key) else _redacted(value)
     return event
+
+
+@lru_cache(maxsize=1024)
+def _is_telling(name: str) -> bool:
+    return _TELLING.search(name) is not None
 
 
 def _redacted(value: Any) -> Any:  # noqa: ANN401  (a log field may hold anything)
@@ -62,7 +68,7 @@ def _redacted(value: Any) -> Any:  # noqa: ANN401  (a log field may hold anythin
     if isinstance(value, str):
         return redacted_text(value)
     if isinstance(value, dict):
-        return {key: STARS if _TELLING.search(str(key)) else _redacted(each) for key, each in value.items()}
+        return {key: STARS if _is_telling(str(key)) else _redacted(each) for key, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_redacted(each) for each in value]
     return value
@@ -70,9 +76,12 @@ def _redacted(value: Any) -> Any:  # noqa: ANN401  (a log field may hold anythin
 
 def redacted_text(text: str) -> str:
     """Return ``text`` without user info and queries in URLs, and without authorization values."""
-    text = _USER_INFO.sub(f"{STARS}@", text)
-    text = _QUERY.sub(rf"\1?{STARS}", text)
-    return _BEARER.sub(rf"\1 {STARS}", text)
+    if "://" in text:
+        text = _USER_INFO.sub(f"{STARS}@", text)
+        text = _QUERY.sub(rf"\1?{STARS}", text)
+    if len(text.split(maxsplit=1)) > 1:
+        text = _BEARER.sub(rf"\1 {STARS}", text)
+    return text
 
 
 def _json(_: object, __: str, event: MutableMapping[str, Any]) -> str:

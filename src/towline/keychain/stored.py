@@ -15,7 +15,7 @@ from towline.domain.credential import from_authorization_token, from_sealable_da
 from towline.domain.errors import PullRefused, SealBroken
 from towline.domain.findings import Finding
 from towline.domain.secret import DockerSecret, OpaqueSecret
-from towline.ports import Binding, ResolvedCredential
+from towline.ports import Binding, Facts, ResolvedCredential
 
 if TYPE_CHECKING:
     from towline.domain.credential import Password
@@ -32,6 +32,7 @@ class _Use:
     door: Door
     image: str = ""
     key: str = ""
+    facts: Facts = ()
 
 
 class StoredKeychain:
@@ -46,26 +47,33 @@ class StoredKeychain:
         self._clock = clock
 
     async def resolve(
-        self, project_guid: str, secret: str, image: ImageReference, *, door: Door, actor: str
+        self,
+        project_guid: str,
+        secret: str,
+        image: ImageReference,
+        *,
+        door: Door,
+        actor: str,
+        facts: Facts = (),
     ) -> ResolvedCredential | None:
         """Return what opens ``image`` from that secret; see the port."""
         record = await self._record(project_guid, secret)
         if record is None or not isinstance(record.secret, DockerSecret):
             return None
-        use = _Use(actor, door, image=str(image))
+        use = _Use(actor, door, image=str(image), facts=facts)
         if not record.secret.registry.covers(image):
             await self._note(record, use, outcome=FindingCode.SECRET_REGISTRY_MISMATCH.value)
             raise PullRefused(_mismatch(record.secret, image))
         return await self._credential(record, record.secret, use)
 
     async def login(
-        self, project_guid: str, secret: str, *, door: Door, actor: str
+        self, project_guid: str, secret: str, *, door: Door, actor: str, facts: Facts = ()
     ) -> ResolvedCredential | None:
         """Return the credential for a login at the secret's own registry; see the port."""
         record = await self._record(project_guid, secret)
         if record is None or not isinstance(record.secret, DockerSecret):
             return None
-        return await self._credential(record, record.secret, _Use(actor, door))
+        return await self._credential(record, record.secret, _Use(actor, door, facts=facts))
 
     async def value(self, project_guid: str, ref: SecretKeyRef, *, actor: str) -> Password | None:
         """Return the value of one key of an opaque secret; see the port."""
@@ -104,6 +112,7 @@ class StoredKeychain:
             "door": use.door.value,
             "image": use.image,
             "key": use.key,
+            **dict(use.facts),
         }
         row = AuditEntry(
             self._clock(),

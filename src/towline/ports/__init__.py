@@ -6,11 +6,20 @@ used, while a transaction is open.
 """
 
 from towline.ports.account_rows import AccountRows, TenantRows
-from towline.ports.credentials import Binding, Keychain, ResolvedCredential, Vault
+from towline.ports.credentials import Binding, Facts, Keychain, ResolvedCredential, Vault
 from towline.ports.deployment_rows import Claim, DeploymentQuery, DeploymentRows
+from towline.ports.device_rows import DeviceLoginRows
+from towline.ports.door_rows import (
+    DoorPolicyRows,
+    PullToken,
+    PullTokens,
+    ServiceAccount,
+    ServiceAccountTokens,
+)
 from towline.ports.engines import Engine
+from towline.ports.event_rows import Courier, EventRows, WebhookRows, WebhookState
 from towline.ports.process import Bell, Clock, Listener, NewGuid, PasswordHasher, Present
-from towline.ports.record_rows import AuditRows, ProofRows, RegistryRows, SettingRows
+from towline.ports.record_rows import AuditRows, ProofRows, RegistryRows, ScheduleRows, SettingRows
 from towline.ports.registries import ImageSource, Manifest, RegistryProver
 from towline.ports.secret_rows import PackageRows, SecretRecord, SecretRows
 from towline.ports.store import Store, Transaction
@@ -22,9 +31,14 @@ __all__ = [
     "Binding",
     "Claim",
     "Clock",
+    "Courier",
     "DeploymentQuery",
     "DeploymentRows",
+    "DeviceLoginRows",
+    "DoorPolicyRows",
     "Engine",
+    "EventRows",
+    "Facts",
     "ImageSource",
     "Keychain",
     "Listener",
@@ -34,14 +48,21 @@ __all__ = [
     "PasswordHasher",
     "Present",
     "ProofRows",
+    "PullToken",
+    "PullTokens",
     "RegistryProver",
     "RegistryRows",
     "ResolvedCredential",
+    "ScheduleRows",
     "SecretRecord",
     "SecretRows",
+    "ServiceAccount",
+    "ServiceAccountTokens",
     "SettingRows",
     "Store",
     "TenantRows",
     "Transaction",
     "Vault",
+    "WebhookRows",
+    "WebhookState",
 ]

@@ -24,8 +24,8 @@ class AccountRows(Protocol):
     def save_user(self, user: User, *, password_hash: str) -> None:
         """Replace names and password hash."""
 
-    def users(self, organization_guid: str, page: Page) -> Listing[User]:
-        """Return a page of an organization's members."""
+    def users(self, organization_guid: str, page: Page, *, guids: Sequence[str] = ()) -> Listing[User]:
+        """Return a page of an organization's members, all or those with one of these guids."""
 
     def count(self) -> int:
         """Return how many users there are: none means a first start."""
@@ -35,6 +35,9 @@ class AccountRows(Protocol):
 
     def token(self, digest: bytes) -> tuple[Token, User] | None:
         """Return a token by its SHA-256, with its user."""
+
+    def tokens_of(self, user_guid: str) -> Sequence[Token]:
+        """Return a user's tokens, the newest first, expired ones too while they are there."""
 
     def remove_tokens(
         self,

@@ -42,11 +42,22 @@ class ResolvedCredential:
     address: RegistryAddress
 
 
+Facts = tuple[tuple[str, str], ...]
+"""What an audit row tells beside what the keychain knows: the caller's token and address."""
+
+
 class Keychain(Protocol):
-    """Where credentials and secret values come from; every answer leaves an audit row."""
+    """Where credentials and secret values come from; every answer leaves an audit row with ``facts``."""
 
     async def resolve(
-        self, project_guid: str, secret: str, image: ImageReference, *, door: Door, actor: str
+        self,
+        project_guid: str,
+        secret: str,
+        image: ImageReference,
+        *,
+        door: Door,
+        actor: str,
+        facts: Facts = (),
     ) -> ResolvedCredential | None:
         """Return what opens ``image`` from the secret of that name or guid.
 
@@ -55,7 +66,7 @@ class Keychain(Protocol):
         """
 
     async def login(
-        self, project_guid: str, secret: str, *, door: Door, actor: str
+        self, project_guid: str, secret: str, *, door: Door, actor: str, facts: Facts = ()
     ) -> ResolvedCredential | None:
         """Return the credential of that docker secret, for a login at its own registry and nowhere else."""
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Protocol
 from towline.domain.listing import LabelSelector, Listing, Page
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from towline.domain.deployment import Deployment, DeploymentStatus, Phase
+    from towline.domain.deployment import Deployment, DeploymentStatus, Phase, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,15 @@ class DeploymentRows(Protocol):
 
     def using_secret(self, project_guid: str, secrets: Sequence[str]) -> Sequence[Deployment]:
         """Return the live deployments that name one of ``secrets`` (names or guids)."""
+
+    def users_of(self, project_guid: str, secrets: Sequence[str]) -> int:
+        """Return how many live deployments name one of ``secrets`` (names or guids)."""
+
+    def counts(self, project_guid: str) -> Mapping[Status, int]:
+        """Return how many live deployments of a project have each status."""
+
+    def in_status(self, project_guid: str, status: Status) -> Sequence[Deployment]:
+        """Return the live deployments of a project with this status, in order of creation."""
 
     def live_guids(self) -> frozenset[str]:
         """Return the guids of all deployments that are not deleted, of all projects."""

@@ -16,16 +16,21 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """``embedded``, ``docker`` or ``kubernetes``."""
+        """``embedded``, ``docker``, ``swarm`` or ``kubernetes``."""
 
     @property
     def platform(self) -> Platform:
         """What the engine's containers run on."""
 
+    @property
+    def keeps_credentials(self) -> bool:
+        """Whether what was applied holds credentials, so that it is applied again when they change."""
+
     async def apply(self, workload: Workload) -> None:
         """Pull what is missing and start what is not running of this generation; return once every
         container was started. Other generations are left alone, unless the workload is exclusive:
-        then they are ended after the pull and before the start.
+        then they are ended after the pull and before the start, or after it where containers have
+        addresses of their own.
 
         Raises PullRefused when an image cannot be pulled, EngineFailed (a TowlineError with a
         ``finding``) when a container cannot be started. May be cancelled at any point and repeated.
@@ -45,8 +50,12 @@ class Engine(Protocol):
         replica: int = 0,
         follow: bool = False,
         tail: int | None = None,
+        timestamps: bool = False,
     ) -> AsyncIterator[bytes]:
         """Yield the log of the newest generation's container in chunks that end at line ends.
+
+        With ``timestamps`` each line begins with the time at which it came (RFC 3339) and a space; in place
+        of a time that nobody noted stands ``-``.
 
         An empty chunk is a sign of life while nothing is logged (at most 15 s apart).
         """

@@ -6,21 +6,39 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from towline.domain.audit import AuditEntry
     from towline.domain.listing import Listing, Page
     from towline.domain.proof import Proof
     from towline.domain.registry import RegistrySettings
+    from towline.domain.reproof import DueProof
 
 
 class ProofRows(Protocol):
     """The history of proofs."""
 
     def add(self, proof: Proof) -> None:
-        """Insert a proof."""
+        """Insert a proof; the oldest beyond the newest 200 of its secret and image go."""
 
     def newest(self, secret_guid: str, *, image: str | None = None, most: int = 50) -> Sequence[Proof]:
         """Return a secret's newest proofs first; with ``image`` only those of that image."""
+
+
+class ScheduleRows(Protocol):
+    """When secrets are tried again: a row for each login, and for each image pulled with one."""
+
+    def put(self, due: DueProof) -> None:
+        """Set when a try is due; a row goes with its secret."""
+
+    def claim(self, *, now: datetime, until: datetime, most: int) -> Sequence[DueProof]:
+        """Take at most ``most`` tries that are due, which are due again at ``until`` unless put anew."""
+
+    def next_due(self) -> datetime | None:
+        """Return when the next try is due; None when there is none."""
+
+    def remove(self, secret_guid: str, image: str) -> None:
+        """Forget a try."""
 
 
 class AuditRows(Protocol):

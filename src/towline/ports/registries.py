@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from towline.domain.image import ImageReference
-    from towline.domain.proof import Answer, Platform
+    from towline.domain.proof import Answer, Glance, Platform
     from towline.domain.registry import RegistryAddress
     from towline.domain.workload import PullAccess
 
@@ -22,6 +22,9 @@ class RegistryProver(Protocol):
 
     async def image(self, image: ImageReference, access: PullAccess, *, platform: Platform) -> Answer:
         """Answer whether the image can be pulled for ``platform``, and what it is."""
+
+    async def glance(self, image: ImageReference, access: PullAccess, *, spare: int) -> Glance:
+        """Answer with at most ``spare`` requests whether another credential may pull a refused image."""
 
 
 @dataclass(frozen=True, slots=True)

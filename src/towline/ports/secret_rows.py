@@ -42,10 +42,22 @@ class SecretRows(Protocol):
     def document(self, project_guid: str, name: str) -> bytes | None:
         """Return only the ready-made document: the hot path of GET."""
 
+    def of_registry(self, project_guid: str, host: str) -> Sequence[SecretRecord]:
+        """Return docker secrets for a registry's host, at most 100, the newest first."""
+
     def page(
         self, project_guid: str, page: Page, *, selector: LabelSelector, names: Sequence[str] = ()
     ) -> Listing[SecretRecord]:
         """Return a page in order of creation."""
+
+    def by_name(self, project_guid: str, *, after: str, most: int) -> Sequence[SecretRecord]:
+        """Return at most ``most`` secrets in order of name, those after the name ``after``."""
+
+    def count(self, project_guid: str) -> int:
+        """Return how many secrets a project has."""
+
+    def of_concern(self, project_guid: str) -> Sequence[SecretRecord]:
+        """Return docker secrets that fail or whose credential ends one day, in order of creation."""
 
     def documents(
         self, project_guid: str, page: Page, *, selector: LabelSelector, names: Sequence[str] = ()
@@ -64,6 +76,12 @@ class PackageRows(Protocol):
 
     def remove(self, project_guid: str, name: str, *, version: str = "") -> Package | None:
         """Delete one version and return what it was."""
+
+    def count(self, project_guid: str) -> int:
+        """Return how many packages a project has, each version as one."""
+
+    def mentioning(self, project_guid: str, words: Sequence[str]) -> Sequence[Package]:
+        """Return packages where a text is one of ``words``, anywhere in it, in order of creation."""
 
     def page(
         self, project_guid: str, page: Page, *, selector: LabelSelector, name: str = ""

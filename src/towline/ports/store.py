@@ -9,7 +9,10 @@ if TYPE_CHECKING:
 
     from towline.ports.account_rows import AccountRows, TenantRows
     from towline.ports.deployment_rows import DeploymentRows
-    from towline.ports.record_rows import AuditRows, ProofRows, RegistryRows, SettingRows
+    from towline.ports.device_rows import DeviceLoginRows
+    from towline.ports.door_rows import DoorPolicyRows
+    from towline.ports.event_rows import EventRows, WebhookRows
+    from towline.ports.record_rows import AuditRows, ProofRows, RegistryRows, ScheduleRows, SettingRows
     from towline.ports.secret_rows import PackageRows, SecretRows
 
 T = TypeVar("T")
@@ -27,15 +30,25 @@ class Transaction(Protocol):
     @property
     def accounts(self) -> AccountRows: ...
     @property
+    def device_logins(self) -> DeviceLoginRows: ...
+    @property
     def tenants(self) -> TenantRows: ...
     @property
     def proofs(self) -> ProofRows: ...
+    @property
+    def schedule(self) -> ScheduleRows: ...
+    @property
+    def events(self) -> EventRows: ...
+    @property
+    def webhooks(self) -> WebhookRows: ...
     @property
     def audit(self) -> AuditRows: ...
     @property
     def registries(self) -> RegistryRows: ...
     @property
     def settings(self) -> SettingRows: ...
+    @property
+    def doors(self) -> DoorPolicyRows: ...
 
 
 class Store(Protocol):
@@ -43,6 +56,12 @@ class Store(Protocol):
 
     async def read(self, question: Callable[[Transaction], T]) -> T:
         """Run ``question`` on a consistent view and return its result. It must not write."""
+
+    async def glance(self, question: Callable[[Transaction], T]) -> T:
+        """Run a ``question`` for which each statement may see its own moment: cheaper than ``read``."""
+
+    async def survey(self, question: Callable[[Transaction], T]) -> T:
+        """Do as ``read``, beside the loop: for a ``question`` that may walk very many rows."""
 
     async def write(self, change: Callable[[Transaction], T]) -> T:
         """Run ``change`` in a transaction and return its result once it is durable.

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from towline.domain.workload import Fact
     from towline.ports import Bell, Claim, Clock, Engine, Store
     from towline.reconciler.prepare import Preparation
 
@@ -60,14 +59,16 @@ class Reconciler:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._watch())
-                group.create_task(self._move())
+                group.create_task(self._move(group))
         finally:
             for walk in self._walks:
                 walk.cancel()
             await asyncio.gather(*self._walks, return_exceptions=True)
 
-    async def _move(self) -> None:
-        await self._take_stock()
+    async def _move(self, group: asyncio.TaskGroup) -> None:
+        if not await self._take_stock():
+            await self._wake(sorted(await self._live()))  # to tell that the engine is out of reach
+            group.create_task(self._take_stock_later())
         while True:
             claims = await self._claim()
             for claim in claims:
@@ -75,24 +76,33 @@ class Reconciler:
             if not claims:
                 await self._listener.heard(await self._seconds_to_next())
 
-    async def _take_stock(self) -> None:
-        """Compare what the engine holds with what is wished: wake the living, end the orphans."""
-        for fact in await self._inventory():
-            self._observed.note(fact)
-        live = await self._store.read(lambda tx: tx.deployments.live_guids())
-        for orphan in self._observed.deployments() - live:
-            log.warning("engine.orphan_removed", deployment=orphan)
-            await self._engine.remove(orphan)
-            self._observed.forget(orphan)
-        await self._wake(sorted(live))
+    async def _take_stock(self) -> bool:
+        """Compare what the engine holds with what is wished: wake the living, end the orphans.
 
-    async def _inventory(self) -> Sequence[Fact]:
+        Return whether the engine could be asked.
+        """
+        try:
+            for fact in await self._engine.inventory():
+                self._observed.note(fact)
+            live = await self._live()
+            for orphan in self._observed.deployments() - live:
+                log.warning("engine.orphan_removed", deployment=orphan)
+                await self._engine.remove(orphan)
+                self._observed.forget(orphan)
+        except EngineFailed as failure:
+            log.warning("engine.unreachable", finding=failure.finding.code.value)
+            return False
+        await self._wake(sorted(live))
+        return True
+
+    async def _take_stock_later(self) -> None:
         while True:
-            try:
-                return await self._engine.inventory()
-            except EngineFailed as failure:
-                log.warning("engine.unreachable", finding=failure.finding.code.value)
-                await self._listener.heard(PAUSE_AFTER_TROUBLE)
+            await asyncio.sleep(PAUSE_AFTER_TROUBLE)
+            if await self._take_stock():
+                return
+
+    async def _live(self) -> frozenset[str]:
+        return await self._store.read(lambda tx: tx.deployments.live_guids())
 
     async def _watch(self) -> None:
         """Note what the engine reports, and wake the deployments that it is about."""
@@ -134,6 +144,7 @@ class Reconciler:
             store=self._store,
             engine=self._engine,
             preparation=self._preparation,
+            bell=self._bell,
             observed=self._observed,
             clock=self._clock,
             jitter=self._jitter,

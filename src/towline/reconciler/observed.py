@@ -52,4 +52,5 @@ class Observed:
 
 
 def _essence(fact: Fact) -> tuple[object, ...]:
-    return (fact.state, fact.started_at, fact.exit_code, fact.restart_count)
+    cause = fact.finding and fact.finding.code
+    return (fact.state, fact.started_at, fact.exit_code, fact.restart_count, cause, fact.outdated)

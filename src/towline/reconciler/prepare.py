@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from towline.domain.image import ImageReference
     from towline.domain.package import EnvVar, Executable
     from towline.domain.workload import PullAccess
-    from towline.ports import Clock, Keychain, Store
+    from towline.ports import Clock, Keychain, Store, Transaction
     from towline.services.proofs import Proofs
 
 
@@ -64,6 +64,20 @@ class Preparation:
             for run in deployment.executables
         )
         return _workload(deployment, executables), statuses
+
+    async def credentials(self, deployment: Deployment) -> str:
+        """Return which versions of which secrets the deployment would be given now."""
+        named = sorted(deployment.wish.secrets_named())
+
+        def versions(tx: Transaction) -> list[str]:
+            found = (tx.secrets.get(deployment.project_guid, name) for name in named)
+            return [
+                f"{record.secret.metadata.guid}:{record.secret.metadata.version}"
+                for record in found
+                if record is not None
+            ]
+
+        return " ".join(await self._store.read(versions))
 
     async def _prove(self, deployment: Deployment, *, also: Sequence[Finding]) -> Mapping[str, _Pullable]:
         proved = await asyncio.gather(*(self._pullable(deployment, run) for run in deployment.executables))
@@ -147,6 +161,7 @@ def _executable(
         limits=run.limits,
         uid=run.uid,
         gid=run.gid,
+        probe=run.probe,
     )
 
 
@@ -160,4 +175,5 @@ def _workload(deployment: Deployment, executables: tuple[WorkloadExecutable, ...
         executables=executables,
         replicas=plan.replicas,
         exclusive=bool(plan.ports),
+        ports=plan.ports,
     )

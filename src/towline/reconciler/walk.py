@@ -14,6 +14,7 @@ from towline.domain import progress
 from towline.domain.deployment import Phase, Status
 from towline.domain.errors import EngineFailed, PullRefused
 from towline.reconciler.prepare import NotReady
+from towline.reconciler.told import phase_changed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from towline.domain.deployment import DeploymentStatus
     from towline.domain.findings import Finding
     from towline.domain.workload import Fact, Workload
-    from towline.ports import Claim, Clock, Engine, Store
+    from towline.ports import Bell, Claim, Clock, Engine, Store, Transaction
     from towline.reconciler.observed import Observed
     from towline.reconciler.prepare import Preparation
 
@@ -49,7 +50,7 @@ class Superseded(Exception):
 class Walk:
     """Moves one claimed deployment; made for each claim anew."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what it is made of, by name)
         self,
         claim: Claim,
         *,
@@ -57,6 +58,7 @@ class Walk:
         engine: Engine,
         preparation: Preparation,
         observed: Observed,
+        bell: Bell,
         clock: Clock,
         jitter: Callable[[], float],
         pace: Pace,
@@ -66,11 +68,13 @@ class Walk:
         self._engine = engine
         self._preparation = preparation
         self._observed = observed
+        self._bell = bell
         self._clock = clock
         self._jitter = jitter
         self._pace = pace
         self._deployment = claim.deployment
         self._lease_until = claim.expires_at
+        self._try_again: datetime | None = None
 
     async def go(self) -> None:
         """Take the deployment as far as it goes now, then give the lease back."""
@@ -89,8 +93,14 @@ class Walk:
             return
         if deployment.status.generation != deployment.generation:
             await self._keep(progress.begun(deployment, at=self._clock()))
-        if not progress.is_started(deployment, self._facts()) and not await self._start():
+        if (lost := progress.out_of_reach(self._facts())) is not None:
+            await self._refuse((lost,))  # nothing can be started: spare the registries the questions
             return
+        if not progress.is_started(deployment, self._facts()):
+            if not await self._start():
+                return
+        elif await self._is_outdated():
+            await self._renew()
         await self._assess()
 
     async def _remove(self) -> None:
@@ -107,6 +117,7 @@ class Walk:
 
     async def _start(self) -> bool:
         """Prove, pull and start the generation; return whether it was started, settled if not."""
+        credentials = await self._preparation.credentials(self._deployment)
         try:
             workload, executables = await self._preparation.workload(self._deployment)
             await self._keep(
@@ -127,7 +138,38 @@ class Walk:
         except (PullRefused, EngineFailed) as failure:
             await self._refuse((failure.finding.about(at=self._clock()),))
             return False
+        self._note_credentials(credentials)
         return True
+
+    async def _is_outdated(self) -> bool:
+        """Whether what runs was given other secrets than it would be now, or is not what was applied."""
+        if any(fact.outdated for fact in self._facts().values()):
+            return True
+        if not self._engine.keeps_credentials:
+            return False
+        return await self._preparation.credentials(self._deployment) != self._deployment.status.credentials
+
+    async def _renew(self) -> None:
+        """Apply again what runs. A credential that does not prove stays out: what runs has a good one."""
+        credentials = await self._preparation.credentials(self._deployment)
+        try:
+            workload, _ = await self._preparation.workload(self._deployment)
+            await self._apply(workload)
+        except (NotReady, PullRefused) as reason:
+            log.warning("deployment.not_renewed", deployment=self._deployment.guid, reason=str(reason))
+        except EngineFailed as failure:
+            log.warning(
+                "deployment.not_renewed",
+                deployment=self._deployment.guid,
+                finding=failure.finding.code.value,
+            )
+            self._try_again = self._clock() + progress.FIRST_PAUSE
+        else:
+            self._note_credentials(credentials)
+
+    def _note_credentials(self, credentials: str) -> None:
+        status = replace(self._deployment.status, credentials=credentials)
+        self._deployment = replace(self._deployment, status=status)
 
     async def _apply(self, workload: Workload) -> None:
         """Let the engine work, meanwhile renewing the lease, reporting progress and minding the wish."""
@@ -178,7 +220,11 @@ class Walk:
         stable = timedelta(seconds=self._pace.stable)
         assessment = progress.assess(self._deployment, self._facts(), now=self._clock(), stable=stable)
         if assessment.status.status is Status.RUNNING:
-            await self._retire_older()
+            try:
+                await self._retire_older()
+            except EngineFailed as failure:
+                await self._refuse((failure.finding.about(at=self._clock()),))
+                return
         if assessment.status.status is not self._deployment.status.status:
             log.info(
                 "deployment.status",
@@ -186,7 +232,8 @@ class Walk:
                 phase=assessment.status.phase.value,
                 status=assessment.status.status.value,
             )
-        await self._release(assessment.status, due=assessment.look_again)
+        moments = [moment for moment in (assessment.look_again, self._try_again) if moment is not None]
+        await self._release(assessment.status, due=min(moments, default=None))
 
     async def _retire_older(self) -> None:
         guid, generation = self._deployment.guid, self._deployment.generation
@@ -207,10 +254,20 @@ class Walk:
 
     async def _settle(self, status: DeploymentStatus, *, due: datetime | None, release: bool) -> None:
         until = self._clock() + timedelta(seconds=self._pace.lease)
-        held = await self._store.write(
-            lambda tx: tx.deployments.settle(self._claim, status, due=due, release=release, until=until)
-        )
-        if not held:
+        before = self._deployment.status
+
+        turned = (status.phase, status.status) != (before.phase, before.status)
+        event = phase_changed(self._deployment, status, at=self._clock())
+
+        def change(tx: Transaction) -> bool:
+            held = tx.deployments.settle(self._claim, status, due=due, release=release, until=until)
+            if held and turned:
+                tx.events.add(event)
+            return held
+
+        if not await self._store.write(change):
             raise LeaseLost
+        if turned:
+            self._bell.ring()
         self._lease_until = until
         self._deployment = replace(self._deployment, status=status)

@@ -19,7 +19,17 @@ from towline.domain.errors import NotSignedIn
 from towline.domain.listing import Listing
 from towline.services import enrolment
 from towline.services.audit import entry_by
-from towline.services.people import Granted, Profile, own_organization, profile_of, require, user_with_hash
+from towline.services.people import (
+    Powers,
+    Profile,
+    colleague,
+    own_organization,
+    powers_of,
+    profile_of,
+    require,
+    require_project,
+    user_with_hash,
+)
 from towline.services.people import granted as granted_in
 from towline.services.remembered import REMEMBERED_FOR, Remembered
 from towline.services.sign_in import SignIn
@@ -28,9 +38,11 @@ from towline.services.tokens import digest_of, is_well_formed, token_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from towline.domain.account import Member, Organization, User
+    from towline.domain.account import Member, Organization, Token, User
+    from towline.domain.audit import Door
     from towline.domain.credential import Password
     from towline.domain.listing import Page
+    from towline.domain.scopes import Scope
     from towline.ports import Clock, NewGuid, PasswordHasher, Store, Transaction
 
 LEAST_PASSWORD = 8
@@ -63,7 +75,7 @@ class Accounts:
         self._sign_in = SignIn(
             store=store, hasher=hasher, clock=clock, new_guid=new_guid, new_token=new_token
         )
-        self._granted: Remembered[tuple[str, str], Granted] = Remembered(clock=clock, life=REMEMBERED_FOR)
+        self._accesses: Remembered[tuple[str, str], Access] = Remembered(life=REMEMBERED_FOR)
 
     # --- signing in ------------------------------------------------------------------------------
 
@@ -83,9 +95,43 @@ class Accounts:
         """End the token that the principal came with."""
         await self._sign_in.logout(principal)
 
+    def issuing(
+        self, user: User, level: TokenLevel, *, peer: str, door: str
+    ) -> tuple[str, Callable[[Transaction], None]]:
+        """Return a new login token's text and the change that makes it valid, for another transaction."""
+        return self._sign_in.issuing(user, level, peer=peer, door=door)
+
     async def authenticate(self, text: str) -> Principal:
         """Return who holds this token, as it was at most 5 s ago; raise NotSignedIn."""
         return await self._sign_in.authenticate(text)
+
+    async def tokens(self, principal: Principal) -> Sequence[Token]:
+        """Return the principal's own tokens that are valid, the newest first: sessions and API tokens."""
+        return await self._sign_in.tokens(principal)
+
+    async def create_token(
+        self, principal: Principal, *, name: str, ceiling: Permission, days: int
+    ) -> tuple[Token, str]:
+        """Make a token for a program and return it with its text, which is shown this once.
+
+        Raises InvalidInput naming the field, NotAllowed for who came with such a token.
+        """
+        return await self._sign_in.create_token(principal, name=name, ceiling=ceiling, days=days)
+
+    async def create_scoped_token(
+        self, principal: Principal, *, name: str, scopes: tuple[Scope, ...], project_guid: str, days: int
+    ) -> tuple[Token, str]:
+        """Make a token that may do what ``scopes`` say, in one project where ``project_guid`` is given.
+
+        Raises as ``create_token``, and NotAllowed where the principal's role there has not that much.
+        """
+        return await self._sign_in.create_scoped_token(
+            principal, name=name, scopes=scopes, project_guid=project_guid, days=days
+        )
+
+    async def revoke_token(self, principal: Principal, guid: str) -> Token:
+        """End one of the principal's own tokens; raise NotFound."""
+        return await self._sign_in.revoke_token(principal, guid)
 
     async def sweep(self) -> None:
         """Delete expired tokens."""
@@ -96,19 +142,36 @@ class Accounts:
 
         Raises NotFound where the principal sees no such project, NotAllowed where the role is too small.
         """
-        key = (principal.user.guid, project_guid)
-        granted = self._granted.get(key)
-        if granted is None:
+        require_project(principal, project_guid)
+        key, now = (principal.token_guid, project_guid), self._clock()
+        access = self._accesses.get(key, now=now)
+        if access is None:
             granted = await self._store.read(
                 lambda tx: granted_in(tx, principal, project_guid, permission=Permission.VIEW)
             )
-            self._granted.keep(key, granted)
-        require(granted.permission, permission)
-        return Access(principal, granted.project, granted.organization, granted.permission)
+            access = Access(principal, granted.project, granted.organization, granted.permission)
+            self._accesses.keep(key, access, now=now)
+        require(access.permission, permission)
+        return access
+
+    async def note_refused(self, principal: Principal, project_guid: str, *, door: Door, peer: str) -> None:
+        """Write down that role or scopes kept somebody from a door through which credentials leave."""
+        row = entry_by(
+            principal.user.email,
+            "credential.refused",
+            principal.user.guid,
+            at=self._clock(),
+            outcome="not-allowed",
+            project_guid=project_guid,
+            door=door.value,
+            token=principal.token_name,
+            peer=peer,
+        )
+        await self._store.write(lambda tx: tx.audit.append(row))
 
     def forget_access(self) -> None:
         """Look permissions up anew from now on; called after every change to projects and members."""
-        self._granted.forget()
+        self._accesses.forget()
 
     # --- people ----------------------------------------------------------------------------------
 
@@ -118,6 +181,7 @@ class Accounts:
 
     async def rename_me(self, principal: Principal, *, first_name: str, last_name: str) -> Profile:
         """Replace the principal's own names; raise InvalidInput."""
+        require(principal.ceiling, Permission.MANAGE_ORGANIZATION)
         first = enrolment.person_name(first_name, field="spec.firstName")
         last = enrolment.person_name(last_name, field="spec.lastName")
         at = self._clock()
@@ -131,6 +195,7 @@ class Accounts:
 
         profile = await self._store.write(change)
         self._sign_in.forget()
+        self.forget_access()
         return profile
 
     async def create_user(
@@ -237,7 +302,8 @@ class Accounts:
 
         def change(tx: Transaction) -> tuple[Organization, Sequence[Member]]:
             organization, roles = own_organization(tx, principal, guid)
-            require(permission_of((), roles) or Permission.SIGNED_IN, Permission.MANAGE_ORGANIZATION)
+            present = permission_of((), roles) or Permission.SIGNED_IN
+            require(min(present, principal.ceiling), Permission.MANAGE_ORGANIZATION)
             now = enrolment.replace_members(tx, organization, members)
             listed = " ".join(f"{member.user.email}={','.join(member.role_names)}" for member in now)
             tx.audit.append(
@@ -249,14 +315,24 @@ class Accounts:
         self.forget_access()
         return changed
 
+    async def powers(self, principal: Principal, organization_guid: str, user_guid: str) -> Powers:
+        """Return what the principal, or for an admin another user, may do in an organization."""
+        return await self._store.read(
+            lambda tx: powers_of(tx, principal, organization_guid, user_guid=user_guid)
+        )
+
+    async def colleague(self, principal: Principal, email: str) -> Profile:
+        """Return somebody of the principal's organizations; raise NotFound."""
+        return await self._store.read(lambda tx: colleague(tx, principal, email))
+
     async def users(
-        self, principal: Principal, organization_guid: str, page: Page
+        self, principal: Principal, organization_guid: str, page: Page, *, guids: Sequence[str] = ()
     ) -> Listing[tuple[User, Organization, tuple[str, ...]]]:
         """Return a page of an organization's people; without a guid of the principal's first one."""
 
         def question(tx: Transaction) -> Listing[tuple[User, Organization, tuple[str, ...]]]:
             organization, _ = own_organization(tx, principal, organization_guid)
-            listing = tx.accounts.users(organization.guid, page)
+            listing = tx.accounts.users(organization.guid, page, guids=guids)
             items = tuple(
                 (user, organization, tx.tenants.roles(organization.guid, user.guid)) for user in listing.items
             )

@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 def entry(
     access: Access, action: str, subject: str, *, at: datetime, outcome: str = "ok", **detail: str
 ) -> AuditEntry:
-    """Return the row for what a member did in a project; ``detail`` holds no credential."""
+    """Return the row for what a member did in a project; ``detail`` holds no credential.
+
+    Where a program's token was used, its name is told beside its owner's.
+    """
+    told = {"token": access.principal.token_name, **detail}
     return entry_by(
-        access.actor, action, subject, at=at, outcome=outcome, project_guid=access.project.guid, **detail
+        access.actor, action, subject, at=at, outcome=outcome, project_guid=access.project.guid, **told
     )
 
 
@@ -51,4 +55,4 @@ class Audit:
 
     async def verify(self) -> int | None:
         """Return the number of the first row that does not fit the chain, None if all do."""
-        return await self._store.read(lambda tx: tx.audit.verify())
+        return await self._store.survey(lambda tx: tx.audit.verify())

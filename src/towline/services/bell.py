@@ -20,7 +20,8 @@ class LocalListener:
     async def heard(self, seconds: float) -> bool:
         """Wait for a ring since the last wait, at most ``seconds``; return whether it rang."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._rang.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._rang.wait()
         rang = self._rang.is_set()
         self._rang.clear()
         return rang

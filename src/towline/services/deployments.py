@@ -66,7 +66,8 @@ class Deployments:
 
     async def list(self, access: Access, page: Page, query: DeploymentQuery) -> Listing[Deployment]:
         """Return a page in order of creation."""
-        return await self._store.read(lambda tx: tx.deployments.page(access.project.guid, page, query=query))
+        look = self._store.survey if query.selector.required else self._store.read
+        return await look(lambda tx: tx.deployments.page(access.project.guid, page, query=query))
 
     async def update(self, access: Access, name: str, draft: DeploymentDraft) -> Deployment:
         """Wish the next generation, due at once; the package may change, the name may not."""
@@ -104,15 +105,19 @@ class Deployments:
         follow: bool = False,
         tail: int | None = None,
         guid: str = "",
+        timestamps: bool = False,
     ) -> AsyncIterator[bytes]:
         """Return the log's chunks, once executable and replica are known to exist.
 
-        Without ``executable`` it is the first. Raises before anything is streamed.
+        Without ``executable`` it is the first; with ``timestamps`` each line begins with its time.
+        Raises before anything is streamed.
         """
         deployment = await self.get(access, name, guid)
         run = _executable(deployment, executable)
         _check_replica(deployment, replica)
-        return self._engine.logs(deployment.guid, run.name, replica=replica, follow=follow, tail=tail)
+        return self._engine.logs(
+            deployment.guid, run.name, replica=replica, follow=follow, tail=tail, timestamps=timestamps
+        )
 
     async def history(self, access: Access, name: str, guid: str = "") -> Sequence[AuditEntry]:
         """Return the newest changes of a deployment, at most 500, oldest first."""
@@ -173,6 +178,12 @@ def _package(tx: Transaction, access: Access, draft: DeploymentDraft) -> Package
             "spec.runtime",
             problem="this server has no device engine",
             rule="deploy a package whose runtime is 'cloud'",
+        )
+    if package.spec.host_pid:
+        raise InvalidInput(
+            "spec.hostPID",
+            problem="is true, and no container here may see and end other programs' processes",
+            rule="deploy a package without it",
         )
     return package
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from towline.domain.errors import PullRefused, SealBroken
-from towline.domain.proof import Answer, Verdict
+from towline.domain.proof import FURTHER_REQUESTS, Answer, Verdict
 from towline.services import refusals
+from towline.services.alternatives import Alternatives
 from towline.services.pull_access import access_to_image
 from towline.services.turns import Turns
 
@@ -60,6 +61,7 @@ class ImageProofs:
         self._standings = standings
         self._clock = clock
         self._turns = Turns()
+        self._alternatives = Alternatives(store=store, keychain=keychain, prover=prover, standings=standings)
 
     async def prove(
         self, question: Question, secret: str | None, *, wished_at: datetime | None
@@ -68,10 +70,13 @@ class ImageProofs:
         try:
             return await self._proved(question, secret, wished_at=wished_at)
         except PullRefused as refusal:
-            known = Answer(Verdict.UNKNOWN, refusal.finding)
+            known = Answer(Verdict.UNKNOWN, refusal.finding, spare=FURTHER_REQUESTS)
             if isinstance(refusal, refusals.AnswerRefused):
                 known = refusal.answer
-            answer = refusals.about(replace(known, finding=refusal.finding), question, at=self._clock())
+            answer = refusals.about(
+                replace(known, finding=refusal.finding), question, at=self._clock(), secret=secret
+            )
+            answer = await self._alternatives.beside(question, answer, secret=secret)
             raise refusals.AnswerRefused(answer, answer.finding or refusal.finding) from refusal
 
     async def _proved(
@@ -104,7 +109,8 @@ class ImageProofs:
         wished_at: datetime | None,
     ) -> ProvedImage:
         if known := refusals.known_refusal(record, image, wished_at=wished_at):
-            raise refusals.AnswerRefused(Answer(Verdict.FAILING, known, evidence=known.evidence), known)
+            answer = Answer(Verdict.FAILING, known, evidence=known.evidence, spare=FURTHER_REQUESTS)
+            raise refusals.AnswerRefused(answer, known)
         resolved = await self.credential(question, secret, image)
         if resolved is None:
             raise PullRefused(refusals.missing(secret, record))
@@ -133,6 +139,16 @@ class ImageProofs:
         access = await access_to_image(self._store, question.project_guid, image, resolved)
         raw = await self._prover.image(image, access, platform=self._platform)
         return refusals.about(raw, question, at=self._clock()), access
+
+    async def still_seen(
+        self, question: Question, image: ImageReference, resolved: ResolvedCredential
+    ) -> Answer | None:
+        """Return that the image can still be pulled if one look shows it, without reading its manifest."""
+        access = await access_to_image(self._store, question.project_guid, image, resolved)
+        glance = await self._prover.glance(image, access, spare=FURTHER_REQUESTS)
+        if not glance.allowed or glance.evidence[-1].sent == "none":
+            return None
+        return Answer(Verdict.VERIFIED, evidence=glance.evidence)
 
     async def _settle(
         self, question: Question, image: ImageReference, resolved: ResolvedCredential | None

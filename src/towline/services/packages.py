@@ -53,7 +53,8 @@ class Packages:
     ) -> Listing[Package]:
         """Return a page of packages, all versions, in order of creation."""
         guid = access.project.guid
-        return await self._store.read(lambda tx: tx.packages.page(guid, page, selector=selector, name=name))
+        look = self._store.survey if selector.required else self._store.read
+        return await look(lambda tx: tx.packages.page(guid, page, selector=selector, name=name))
 
     async def delete(self, access: Access, name: str, version: str = "") -> None:
         """Delete one version; its deployments go on, as each keeps what it was asked to run."""

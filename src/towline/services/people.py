@@ -11,6 +11,8 @@ from towline.domain.listing import LabelSelector
 from towline.services.paging import every
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from towline.domain.account import Organization, Principal, Project, User
     from towline.ports import Transaction
 
@@ -33,11 +35,20 @@ class Granted:
     permission: Permission
 
 
+@dataclass(frozen=True, slots=True)
+class Powers:
+    """What a user may do in an organization, and in each of its projects by guid."""
+
+    in_organization: Permission
+    in_projects: Mapping[str, Permission]
+
+
 def granted(tx: Transaction, principal: Principal, project_guid: str, *, permission: Permission) -> Granted:
     """Return what the principal may do in a project.
 
     Raises NotFound where there is none that the principal sees, NotAllowed where ``permission`` is more.
     """
+    require_project(principal, project_guid)
     project = tx.tenants.project(project_guid)
     if project is None:
         raise NotFound("project", project_guid)
@@ -47,8 +58,15 @@ def granted(tx: Transaction, principal: Principal, project_guid: str, *, permiss
     )
     if present is None:
         raise NotFound("project", project_guid)
+    present = min(present, principal.ceiling)
     require(present, permission)
     return Granted(project, organization_of(tx, project), present)
+
+
+def require_project(principal: Principal, project_guid: str) -> None:
+    """Raise NotFound where the principal's token is for another project."""
+    if principal.project_guid and principal.project_guid != project_guid:
+        raise NotFound("project", project_guid)
 
 
 def require(present: Permission, wanted: Permission) -> None:
@@ -73,6 +91,51 @@ def own_organization(
         if not guid or organization.guid == guid:
             return organization, roles
     raise NotFound("organization", guid)
+
+
+def powers_of(tx: Transaction, principal: Principal, guid: str, *, user_guid: str) -> Powers:
+    """Return what a user may do in an organization; the principal where ``user_guid`` is empty.
+
+    Raises NotAllowed for another user unless the principal is the organization's admin, NotFound for
+    one who is not in it.
+    """
+    organization, own = own_organization(tx, principal, guid)
+    wanted = user_guid or principal.user.guid
+    ceiling = Permission.MANAGE_ORGANIZATION
+    if wanted == principal.user.guid:
+        ceiling, roles = principal.ceiling, own
+    else:
+        held = permission_of((), own) or Permission.SIGNED_IN
+        require(min(held, principal.ceiling), Permission.MANAGE_ORGANIZATION)
+        roles = tx.tenants.roles(organization.guid, wanted)
+        if not roles:
+            raise NotFound("user", wanted)
+    visible = every(
+        lambda page: tx.tenants.projects_of(
+            wanted, page, organizations=(organization.guid,), selector=LabelSelector()
+        )
+    )
+    in_projects = {project.guid: permission_of(mine, roles) for project, mine in visible}
+    return Powers(
+        min(permission_of((), roles) or Permission.SIGNED_IN, ceiling),
+        {project: min(each, ceiling) for project, each in in_projects.items() if each is not None},
+    )
+
+
+def colleague(tx: Transaction, principal: Principal, email: str) -> Profile:
+    """Return somebody of the principal's organizations, as far as those go; raise NotFound."""
+    found = tx.accounts.user(email=email)
+    if found is None:
+        raise NotFound("user", email)
+    user = found[0]
+    shared = tuple(
+        (organization, tx.tenants.roles(organization.guid, user.guid))
+        for organization, _ in tx.tenants.organizations_of(principal.user.guid)
+    )
+    organizations = tuple(each for each in shared if each[1])
+    if not organizations:
+        raise NotFound("user", email)
+    return Profile(user, organizations, ())
 
 
 def user_with_hash(tx: Transaction, guid: str) -> tuple[User, str]:

@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from towline.domain.account import Permission, Project, ProjectRole
-from towline.domain.errors import Conflict
+from towline.domain.errors import Conflict, NotFound
 from towline.domain.listing import Listing, Page
 from towline.domain.names import project_name
 from towline.domain.secret import checked_labels
 from towline.ports import DeploymentQuery
 from towline.services.audit import entry_by
-from towline.services.people import granted, organization_of, own_organization
+from towline.services.people import granted, organization_of, own_organization, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -72,6 +72,7 @@ class Projects:
 
         Every member of an organization may. Without ``organization_guid`` it is the user's first.
         """
+        require(principal.ceiling, Permission.MANAGE_ORGANIZATION)
         at = self._clock()
         draft = Project(
             self._new_guid("project"),
@@ -122,6 +123,29 @@ class Projects:
         self._on_change()
         return view
 
+    async def set_role(
+        self, principal: Principal, guid: str, email: str, *, role: ProjectRole | None
+    ) -> ProjectView:
+        """Give a member of the organization a role in a project, or take a member of the project out.
+
+        The principal must be able to manage the project; raise NotFound for anybody else's address.
+        """
+
+        def change(tx: Transaction) -> ProjectView:
+            project = granted(tx, principal, guid, permission=Permission.MANAGE_PROJECT).project
+            found = tx.accounts.user(email=email)
+            known = found and tx.tenants.roles(project.organization_guid if role else guid, found[0].guid)
+            if found is None or not known:
+                raise NotFound("member", email)
+            user, _ = found
+            tx.tenants.set_member(project.guid, user.guid, (role.value,) if role else ())
+            self._note(tx, principal, "project.member-set", project, member=user.email, role=role or "none")
+            return _view(tx, project)
+
+        view = await self._store.write(change)
+        self._on_change()
+        return view
+
     async def delete(self, principal: Principal, guid: str) -> None:
         """Delete a project with all in it; raise Conflict while deployments are live, naming them."""
 
@@ -134,7 +158,9 @@ class Projects:
         await self._store.write(change)
         self._on_change()
 
-    def _note(self, tx: Transaction, principal: Principal, action: str, project: Project) -> None:
+    def _note(
+        self, tx: Transaction, principal: Principal, action: str, project: Project, **detail: str
+    ) -> None:
         tx.audit.append(
             entry_by(
                 principal.user.email,
@@ -143,6 +169,7 @@ class Projects:
                 at=self._clock(),
                 project_guid=project.guid,
                 name=project.name,
+                **detail,
             )
         )
 

@@ -79,11 +79,16 @@ def missing(secret: str, record: SecretRecord | None) -> Finding:
     )
 
 
-def about(answer: Answer, question: Question, *, at: datetime) -> Answer:
-    """Return the answer with image, executable and time in its finding."""
+def about(answer: Answer, question: Question, *, at: datetime, secret: str | None = None) -> Answer:
+    """Return the answer with image, executable, secret and time in its finding."""
     if answer.finding is None:
         return answer
-    finding = replace(answer.finding, image=question.image, executable=question.executable)
+    finding = replace(
+        answer.finding,
+        image=question.image,
+        executable=question.executable,
+        secret=secret or answer.finding.secret,
+    )
     return dated(replace(answer, finding=finding), at=at)
 
 

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from towline.ports import Clock
-
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
@@ -18,25 +16,24 @@ _MOST = 10_000
 
 
 class Remembered(Generic[Key, Value]):
-    """Values by key, each at most ``life`` old; bounded in number."""
+    """Values by key, each for ``life``; bounded in number."""
 
-    def __init__(self, *, clock: Clock, life: timedelta) -> None:
-        self._clock = clock
+    def __init__(self, *, life: timedelta) -> None:
         self._life = life
         self._kept: dict[Key, tuple[Value, datetime]] = {}
 
-    def get(self, key: Key) -> Value | None:
+    def get(self, key: Key, *, now: datetime) -> Value | None:
         """Return what was kept under ``key``, None when it is too old or absent."""
         found = self._kept.get(key)
-        if found is None or self._clock() - found[1] > self._life:
+        if found is None or now > found[1]:
             return None
         return found[0]
 
-    def keep(self, key: Key, value: Value) -> None:
+    def keep(self, key: Key, value: Value, *, now: datetime) -> None:
         """Remember a value from now on."""
         if len(self._kept) >= _MOST:
             self._kept.clear()
-        self._kept[key] = (value, self._clock())
+        self._kept[key] = (value, now + self._life)
 
     def forget(self) -> None:
         """Remember nothing any more."""

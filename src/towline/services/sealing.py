@@ -5,11 +5,13 @@ A transaction awaits nothing, so the value is sealed before it, bound to the ver
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
 from towline.domain.credential import authorization_token, sealable_data
+from towline.domain.credential_shape import shape_of
 from towline.domain.proof import Proof, Standing
+from towline.domain.providers import Provider, provider_of_host
 from towline.domain.secret import DockerDraft, DockerSecret, OpaqueDraft, OpaqueSecret
 from towline.ports import Binding, SecretRecord
 from towline.services.audit import entry
@@ -53,6 +55,7 @@ class Sealing:
     ) -> Prepared:
         """Return a secret of this draft, sealed for exactly this version of it."""
         at = metadata.updated_at
+        answer = _about(answer, metadata.name)
         secret = _secret(draft, metadata, answer)
         binding = Binding(metadata.project_guid, metadata.guid, version=metadata.version)
         sealed = await self._vault.seal(_plain(draft), binding)
@@ -68,6 +71,13 @@ class Sealing:
         return Prepared(SecretRecord(secret, sealed, document=document), row, history=history)
 
 
+def _about(answer: Answer | None, name: str) -> Answer | None:
+    """Return the answer with the secret's name in its finding."""
+    if answer is None or answer.finding is None:
+        return answer
+    return replace(answer, finding=answer.finding.about(secret=name))
+
+
 def _secret(draft: SecretDraft, metadata: SecretMetadata, answer: Answer | None) -> Secret:
     match draft:
         case DockerDraft():
@@ -78,11 +88,19 @@ def _secret(draft: SecretDraft, metadata: SecretMetadata, answer: Answer | None)
                 username=draft.credential.username,
                 email=draft.email,
                 standing=standing,
+                shape=shape_of(_provider(draft, answer), draft.credential, now=metadata.updated_at),
             )
         case OpaqueDraft():
             return OpaqueSecret(metadata, keys=tuple(draft.data))
         case _:
             assert_never(draft)
+
+
+def _provider(draft: DockerDraft, answer: Answer | None) -> Provider:
+    """Return whose registry it is, as its answers told or as its name does."""
+    if answer is not None and answer.provider:
+        return Provider(answer.provider)
+    return provider_of_host(draft.registry.host)
 
 
 def _plain(draft: SecretDraft) -> Password:

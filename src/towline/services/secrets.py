@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from towline.domain.account import Permission
+from towline.domain.audit import Door
+from towline.domain.credential import Credential
 from towline.domain.errors import Conflict, InvalidInput, NotFound, ProofRequired
 from towline.domain.listing import Listing
+from towline.domain.names import email_address
 from towline.domain.proof import Answer, Proof, Verdict
-from towline.domain.secret import (
-    DockerDraft,
-    DockerSecret,
-    SecretMetadata,
-)
+from towline.domain.secret import DockerDraft, DockerSecret, SecretMetadata
 from towline.ports import SecretRecord
 from towline.services.audit import entry
 from towline.services.sealing import Sealing
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from towline.domain.image import ImageReference
     from towline.domain.listing import LabelSelector, Page
     from towline.domain.secret import Secret, SecretDraft
-    from towline.ports import Bell, Clock, NewGuid, Present, Store, Transaction, Vault
+    from towline.ports import Bell, Clock, Keychain, NewGuid, Present, Store, Transaction, Vault
     from towline.services.proofs import Proofs
     from towline.services.sealing import Prepared
 
@@ -39,11 +38,12 @@ class Secrets:
     ones, which say no more than the name, for viewers.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what it is made of, by name)
         self,
         *,
         store: Store,
         vault: Vault,
+        keychain: Keychain,
         proofs: Proofs,
         present: Present,
         present_public: Present,
@@ -53,6 +53,7 @@ class Secrets:
     ) -> None:
         self._store = store
         self._sealing = Sealing(vault=vault, present=present, new_guid=new_guid)
+        self._keychain = keychain
         self._proofs = proofs
         self._present_public = present_public
         self._bell = bell
@@ -80,7 +81,7 @@ class Secrets:
         project = access.project.guid
         if not access.may(Permission.DEPLOY):
             return self._public(access, await self._record(access, name))
-        document = await self._store.read(lambda tx: tx.secrets.document(project, name))
+        document = await self._store.glance(lambda tx: tx.secrets.document(project, name))
         if document is None:
             raise NotFound("secret", name)
         return document
@@ -91,12 +92,9 @@ class Secrets:
         """Return a page of documents in order of creation, as the access may see them."""
         project = access.project.guid
         if access.may(Permission.DEPLOY):
-            return await self._store.read(
-                lambda tx: tx.secrets.documents(project, page, selector=selector, names=names)
-            )
-        listing = await self._store.read(
-            lambda tx: tx.secrets.page(project, page, selector=selector, names=names)
-        )
+            look = self._store.survey if selector.required else self._store.glance
+            return await look(lambda tx: tx.secrets.documents(project, page, selector=selector, names=names))
+        listing = await self._page(project, page, selector=selector, names=names)
         return Listing(tuple(self._public(access, record) for record in listing.items), listing.next)
 
     async def get(self, access: Access, name: str) -> Secret:
@@ -107,22 +105,27 @@ class Secrets:
         self, access: Access, page: Page, *, selector: LabelSelector, names: Sequence[str] = ()
     ) -> Listing[Secret]:
         """Return a page of metadata in order of creation. Not for viewers."""
-        project = access.project.guid
-        listing = await self._store.read(
-            lambda tx: tx.secrets.page(project, page, selector=selector, names=names)
-        )
+        listing = await self._page(access.project.guid, page, selector=selector, names=names)
         return Listing(tuple(record.secret for record in listing.items), listing.next)
 
     async def replace(
-        self, access: Access, name: str, draft: SecretDraft, *, require_verified: bool = False
+        self,
+        access: Access,
+        name: str,
+        draft: SecretDraft,
+        *,
+        require_verified: bool = False,
+        version: int | None = None,
     ) -> bytes:
         """Put a new version in place of the present one, as a whole; return its document.
 
         Guid, name, type and time of creation stay. Proof and ``require_verified`` as for ``create``.
-        Deployments that name the secret are woken in the same transaction.
+        Deployments that name the secret are woken in the same transaction. With ``version`` raises
+        Conflict when that is not the present one any more: somebody else changed it meanwhile.
         """
         present = (await self._record(access, name)).secret
         _refuse_other(present, draft)
+        _refuse_changed(present, version)
         answer = await self._try(access, draft, require_verified=require_verified)
         for _ in range(_TRIES):
             metadata = present.metadata.replaced(labels=draft.labels, at=self._clock())
@@ -131,7 +134,37 @@ class Secrets:
                 self._bell.ring()
                 return prepared.record.document
             present = (await self._record(access, present.metadata.guid)).secret
+            _refuse_changed(present, version)
         raise Conflict(f"secret {name!r} is being changed by others at the same time; try again")
+
+    async def amend(
+        self,
+        access: Access,
+        name: str,
+        *,
+        username: str,
+        email: str,
+        version: int,
+        require_verified: bool = False,
+    ) -> bytes:
+        """Replace username and e-mail address of a docker secret and keep its password, registry, labels.
+
+        The password goes through the keychain's door and is tried with the username. Raises as ``replace``.
+        """
+        present = (await self._record(access, name)).secret
+        _refuse_changed(present, version)
+        guid, door = present.metadata.guid, Door.REGISTRY_PROOF
+        kept = await self._keychain.login(access.project.guid, guid, door=door, actor=access.actor)
+        if kept is None:
+            raise InvalidInput("spec.type", problem=f"secret {name!r} is Opaque", rule="replace its data")
+        draft = DockerDraft(
+            present.metadata.name,
+            kept.address,
+            Credential(username, kept.credential.password),
+            email_address(email, field="spec.docker.email"),
+            labels=present.metadata.labels,
+        )
+        return await self.replace(access, guid, draft, require_verified=require_verified, version=version)
 
     async def delete(self, access: Access, name: str) -> None:
         """Delete a secret with all versions; deployments find out at their next use of it."""
@@ -168,6 +201,13 @@ class Secrets:
         metadata = (await self._record(access, name)).secret.metadata
         both = (metadata.name, metadata.guid)
         return await self._store.read(lambda tx: tx.deployments.using_secret(project, both))
+
+    async def _page(
+        self, project: str, page: Page, *, selector: LabelSelector, names: Sequence[str]
+    ) -> Listing[SecretRecord]:
+        """Labels have no index: who asks for them is answered beside the loop."""
+        look = self._store.survey if selector.required else self._store.read
+        return await look(lambda tx: tx.secrets.page(project, page, selector=selector, names=names))
 
     async def _record(self, access: Access, name: str) -> SecretRecord:
         record = await self._store.read(lambda tx: tx.secrets.get(access.project.guid, name))
@@ -227,6 +267,8 @@ class Secrets:
             if present.secret.metadata.version != version:
                 return False
             self._save(tx, access, prepared, save=tx.secrets.save)
+            if isinstance(present.secret, DockerSecret) and isinstance(prepared.record.secret, DockerSecret):
+                self._proofs.turned(tx, present.secret, prepared.record.secret)
             return True
 
         return await self._store.write(change)
@@ -236,14 +278,25 @@ class Secrets:
     ) -> None:
         metadata = prepared.record.secret.metadata
         save(prepared.record)
-        if prepared.history:
+        if prepared.history and isinstance(prepared.record.secret, DockerSecret):
             tx.proofs.add(prepared.history)
+            self._proofs.schedule(tx, prepared.record.secret, prepared.history)
         tx.audit.append(prepared.row)
         names = (metadata.name, metadata.guid)
         tx.deployments.wake(now=metadata.updated_at, project_guid=access.project.guid, secrets=names)
 
     def _public(self, access: Access, record: SecretRecord) -> bytes:
         return self._present_public(record.secret, access.project, access.organization)
+
+
+def _refuse_changed(present: Secret, version: int | None) -> None:
+    """Refuse to overwrite what somebody else wrote after ``version`` was read."""
+    now = present.metadata.version
+    if version is not None and version != now:
+        raise Conflict(
+            f"secret {present.metadata.name!r} was changed meanwhile: this was made from version {version}, "
+            f"now there is version {now}; load it again"
+        )
 
 
 def _refuse_other(present: Secret, draft: SecretDraft) -> None:

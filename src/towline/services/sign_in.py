@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
 
-from towline.domain.account import Principal, Token
-from towline.domain.errors import NotSignedIn
+from towline.domain.account import Permission, Principal, Token
+from towline.domain.errors import InvalidInput, NotAllowed, NotFound, NotSignedIn
+from towline.domain.scopes import SCOPES
 from towline.services.audit import entry_by
+from towline.services.enrolment import person_name
+from towline.services.people import granted, require
 from towline.services.remembered import REMEMBERED_FOR, Remembered
 from towline.services.throttle import LoginThrottle
 from towline.services.tokens import digest_of, is_well_formed, token_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from towline.domain.account import TokenLevel, User
     from towline.domain.credential import Password
+    from towline.domain.scopes import Scope
     from towline.ports import Clock, NewGuid, PasswordHasher, Store, Transaction
 
 log = structlog.get_logger("towline.accounts")
+
+LONGEST_DAYS = 366
+MOST_TOKENS = 100
+"""API tokens of one person."""
 
 
 class SignIn:
@@ -46,7 +55,7 @@ class SignIn:
         self._new_guid = new_guid
         self._new_token = new_token
         self._throttle = LoginThrottle(clock=clock)
-        self._principals: Remembered[bytes, Principal] = Remembered(clock=clock, life=REMEMBERED_FOR)
+        self._principals: Remembered[bytes, Principal] = Remembered(life=REMEMBERED_FOR)
 
     async def login(self, email: str, password: Password, *, level: TokenLevel, peer: str) -> str:
         """Return a new token's text; ``peer`` is the caller's network address.
@@ -73,7 +82,14 @@ class SignIn:
         def change(tx: Transaction) -> None:
             old, user = _valid(tx, digest, now=at)
             life = old.expires_at - old.created_at
-            fresh = self._token(user, fresh_text, kind=old.kind, at=at, life=life)
+            fresh = replace(
+                self._token(user, fresh_text, kind=old.kind, at=at, life=life),
+                guid=old.guid,
+                name=old.name,
+                ceiling=old.ceiling,
+                scopes=old.scopes,
+                project_guid=old.project_guid,
+            )
             tx.accounts.remove_tokens(digest=digest)
             tx.accounts.add_token(fresh)
             tx.audit.append(entry_by(user.email, "token.refreshed", user.guid, at=at))
@@ -97,30 +113,112 @@ class SignIn:
         """Return who holds this token; raise NotSignedIn. What is returned was so at most 5 s ago."""
         digest = digest_of(text)
         now = self._clock()
-        principal = self._principals.get(digest)
+        principal = self._principals.get(digest, now=now)
         if principal is None:
             _check_form(text)
             token, user = await self._store.read(lambda tx: _valid(tx, digest, now=now))
-            principal = Principal(user, token.guid, token.expires_at)
-            self._principals.keep(digest, principal)
+            principal = _principal(token, user)
+            self._principals.keep(digest, principal, now=now)
         if now >= principal.expires_at:
             raise NotSignedIn("the token has expired; sign in again")
         return principal
 
     async def issue(self, user: User, level: TokenLevel, *, peer: str) -> str:
         """Return a new token for somebody who has shown who they are."""
-        text = self._fresh_text()
-        at = self._clock()
+        text, change = self.issuing(user, level, peer=peer)
+        await self._store.write(change)
+        return text
+
+    def issuing(
+        self, user: User, level: TokenLevel, *, peer: str, **detail: str
+    ) -> tuple[str, Callable[[Transaction], None]]:
+        """Return a new token's text and the change that makes it valid; ``detail`` is for the audit."""
+        text, at = self._fresh_text(), self._clock()
         token = self._token(user, text, kind="login", at=at, life=timedelta(hours=level.hours))
 
         def change(tx: Transaction) -> None:
             tx.accounts.add_token(token)
-            tx.audit.append(
-                entry_by(user.email, "user.signed-in", user.guid, at=at, peer=peer, level=level.value)
+            facts = {"peer": peer, "level": level.value, **detail}
+            tx.audit.append(entry_by(user.email, "user.signed-in", user.guid, at=at, **facts))
+
+        return text, change
+
+    async def tokens(self, principal: Principal) -> Sequence[Token]:
+        """Return the principal's own tokens that are valid, the newest first."""
+        now = self._clock()
+        known = await self._store.read(lambda tx: tx.accounts.tokens_of(principal.user.guid))
+        return tuple(token for token in known if token.is_valid(now))
+
+    async def create_token(
+        self, principal: Principal, *, name: str, ceiling: Permission, days: int
+    ) -> tuple[Token, str]:
+        """Make a token for a program; return it with its text."""
+        return await self._made(principal, days=days, name=name, ceiling=ceiling)
+
+    async def create_scoped_token(
+        self, principal: Principal, *, name: str, scopes: tuple[Scope, ...], project_guid: str, days: int
+    ) -> tuple[Token, str]:
+        """Make a token with scopes; return it with its text. Its owner's role must allow each of them."""
+        if project_guid:
+            await self._store.read(lambda tx: _require_roles(tx, principal, project_guid, scopes))
+        ceiling = Permission.MANAGE_PROJECT
+        return await self._made(
+            principal, days=days, name=name, ceiling=ceiling, scopes=scopes, project_guid=project_guid
+        )
+
+    async def _made(
+        self,
+        principal: Principal,
+        *,
+        days: int,
+        name: str,
+        ceiling: Permission,
+        scopes: tuple[Scope, ...] = (),
+        project_guid: str = "",
+    ) -> tuple[Token, str]:
+        require(principal.ceiling, Permission.MANAGE_ORGANIZATION)
+        named = person_name(name.strip(), field="name")
+        if not named:
+            raise InvalidInput("name", problem="is empty", rule="say what the token is for")
+        if not 1 <= days <= LONGEST_DAYS:
+            raise InvalidInput("days", problem=f"is {days}", rule=f"use 1 to {LONGEST_DAYS}")
+        text, at = self._fresh_text(), self._clock()
+        plain = self._token(principal.user, text, kind="api", at=at, life=timedelta(days=days))
+        token = replace(plain, name=named, ceiling=ceiling, scopes=scopes, project_guid=project_guid)
+
+        def change(tx: Transaction) -> None:
+            known = tx.accounts.tokens_of(principal.user.guid)
+            if sum(each.kind == token.kind for each in known) >= MOST_TOKENS:
+                raise InvalidInput(
+                    "name", problem=f"would be token {MOST_TOKENS + 1}", rule="revoke one that is not used"
+                )
+            tx.accounts.add_token(token)
+            facts = {"name": named, "days": str(days), "scopes": " ".join(map(str, scopes))}
+            facts["ceiling"] = "" if scopes else ceiling.name.lower()
+            row = entry_by(
+                principal.user.email, "token.created", token.guid, at=at, project_guid=project_guid, **facts
             )
+            tx.audit.append(row)
 
         await self._store.write(change)
-        return text
+        return token, text
+
+    async def revoke_token(self, principal: Principal, guid: str) -> Token:
+        """End one of the principal's own tokens; raise NotFound."""
+        at, user = self._clock(), principal.user
+
+        def change(tx: Transaction) -> Token:
+            found = [each for each in tx.accounts.tokens_of(user.guid) if each.guid == guid]
+            if not found:
+                raise NotFound("token", guid)
+            tx.accounts.remove_tokens(guid=guid)
+            facts = {"name": found[0].name, "kind": found[0].kind}
+            tx.audit.append(entry_by(user.email, "token.revoked", guid, at=at, **facts))
+            return found[0]
+
+        revoked = await self._store.write(change)
+        self.forget()
+        return revoked
 
     async def sweep(self) -> None:
         """Delete expired tokens."""
@@ -151,6 +249,28 @@ class SignIn:
             expires_at=at + life,
             kind=kind,
         )
+
+
+def _principal(token: Token, user: User) -> Principal:
+    return Principal(
+        user,
+        token.guid,
+        token.expires_at,
+        token.ceiling,
+        token_name=token.name,
+        scopes=token.scopes,
+        project_guid=token.project_guid,
+    )
+
+
+def _require_roles(
+    tx: Transaction, principal: Principal, project_guid: str, scopes: tuple[Scope, ...]
+) -> None:
+    """Refuse a scope that its owner's role in the project would never let be used."""
+    held = granted(tx, principal, project_guid, permission=Permission.VIEW)
+    for scope in scopes:
+        if held.permission < SCOPES[scope.kind].permission:
+            raise NotAllowed(f"{scope} needs a greater role in project {held.project.name!r} than yours")
 
 
 def _digest(text: str) -> bytes:

@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from towline.domain.audit import Door
+from towline.domain.events import Event, EventKind
 from towline.domain.proof import Proof, Standing, Verdict
+from towline.domain.reproof import DueProof, ReproofPlan
 from towline.domain.secret import DockerSecret
 from towline.services.audit import entry_by
 from towline.services.people import organization_of
+from towline.services.tally import Tally
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
-    from towline.domain.audit import Door
     from towline.domain.proof import Answer
     from towline.ports import (
         Bell,
@@ -50,13 +54,25 @@ class Standings:
     """Writes down proofs of stored secrets."""
 
     def __init__(
-        self, *, store: Store, present: Present, bell: Bell, clock: Clock, new_guid: NewGuid
+        self,
+        *,
+        store: Store,
+        present: Present,
+        bell: Bell,
+        clock: Clock,
+        new_guid: NewGuid,
+        chance: Callable[[], float],
+        plan: ReproofPlan | None = None,
+        tally: Tally | None = None,
     ) -> None:
         self._store = store
         self._present = present
         self._bell = bell
         self._clock = clock
         self._new_guid = new_guid
+        self._chance = chance
+        self._plan = plan or ReproofPlan()
+        self._tally = tally or Tally()
 
     async def keep(self, question: Question, resolved: ResolvedCredential, answer: Answer) -> Proof:
         """Keep an answer, in one transaction; return it as a proof.
@@ -75,15 +91,17 @@ class Standings:
         )
         if await self._store.write(lambda tx: self._write(tx, question, proof)):
             self._bell.ring()
+        self._tally.count("proofs", "verdict", answer.verdict.value)
         log.info("secret.proved", **_facts(proof), secret=proof.secret_guid, actor=question.actor)
         return proof
 
     def _write(self, tx: Transaction, question: Question, proof: Proof) -> bool:
-        """Write all rows; return whether deployments were woken."""
+        """Write all rows; return whether somebody is to hear of it."""
         record = tx.secrets.get(question.project_guid, proof.secret_guid)
         if record is None or not isinstance(record.secret, DockerSecret):
             return False
         tx.proofs.add(proof)
+        self.schedule(tx, record.secret, proof, in_use=question.door is Door.ENGINE_PULL)
         tx.audit.append(
             entry_by(
                 question.actor,
@@ -100,6 +118,27 @@ class Standings:
             return False
         return self._judge(tx, question, record, record.secret, proof)
 
+    def schedule(self, tx: Transaction, secret: DockerSecret, proof: Proof, *, in_use: bool = False) -> None:
+        """Set when this secret's login is tried again, and its image where a deployment pulls it."""
+        metadata, shape = secret.metadata, secret.shape
+        for image in ("", proof.image) if proof.image and in_use else ("",):
+            due = self._plan.due(
+                proof.answer.verdict,
+                image=image,
+                now=proof.at,
+                chance=self._chance(),
+                expires_at=shape.expires_at,
+            )
+            tx.schedule.put(DueProof(metadata.project_guid, metadata.guid, image, due))
+
+    def turned(self, tx: Transaction, before: DockerSecret, standing: Standing, *, at: datetime) -> bool:
+        """Tell of a verdict that is another one than before; return whether it is."""
+        if standing.verdict is before.standing.verdict:
+            return False
+        tx.events.add(_changed(self._new_guid("event"), before, standing, at=at))
+        self._tally.count("verdict_changes", "verdict", standing.verdict.value)
+        return True
+
     def _judge(
         self, tx: Transaction, question: Question, record: SecretRecord, secret: DockerSecret, proof: Proof
     ) -> bool:
@@ -110,12 +149,33 @@ class Standings:
             return False
         document = self._present(judged_secret, project, organization_of(tx, project))
         tx.secrets.save(replace(record, secret=judged_secret, document=document))
+        turned = self.turned(tx, secret, standing, at=proof.at)
         turned_good = secret.standing.verdict is Verdict.FAILING and standing.verdict in _GOOD
         if turned_good or (question.wakes and standing.verdict in _GOOD):
             names = (secret.metadata.name, secret.metadata.guid)
             tx.deployments.wake(now=proof.at, project_guid=project.guid, secrets=names)
-            return True
-        return False
+        return turned
+
+
+def _changed(guid: str, secret: DockerSecret, standing: Standing, *, at: datetime) -> Event:
+    finding, metadata = standing.finding, secret.metadata
+    facts = {
+        "before": secret.standing.verdict.value,
+        "after": standing.verdict.value,
+        "registry": secret.registry.key,
+        "image": standing.image,
+        "finding": finding.code.value if finding else "",
+        "fix": finding.fix if finding else "",
+    }
+    return Event(
+        guid,
+        metadata.project_guid,
+        EventKind.VERDICT_CHANGED,
+        at=at,
+        subject_guid=metadata.guid,
+        subject_name=metadata.name,
+        facts={name: text for name, text in facts.items() if text},
+    )
 
 
 def judged(standing: Standing, answer: Answer, *, at: datetime, image: str = "") -> Standing:

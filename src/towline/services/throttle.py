@@ -23,10 +23,14 @@ _Key = tuple[str, str]
 
 
 class LoginThrottle:
-    """Counts a login as failed when it begins, so that many at once do not slip through."""
+    """Counts a login as failed when it begins, so that many at once do not slip through.
 
-    def __init__(self, *, clock: Clock) -> None:
+    ``what`` names in the plural what there were too many of.
+    """
+
+    def __init__(self, *, clock: Clock, what: str = "failed logins") -> None:
         self._clock = clock
+        self._what = what
         self._tries: dict[_Key, deque[datetime]] = {}
 
     def enter(self, email: str, peer: str) -> None:
@@ -46,6 +50,12 @@ class LoginThrottle:
         if own and of_peer:
             of_peer.pop()
 
+    def take_back(self, email: str, peer: str) -> None:
+        """Take this one try out of the count; earlier failures stay."""
+        for key in ((email, peer), ("", peer)):
+            if tries := self._tries.get(key):
+                tries.pop()
+
     def _refuse_beyond(self, key: _Key, most: int, *, now: datetime) -> None:
         tries = self._tries.get(key)
         if tries is None:
@@ -54,7 +64,7 @@ class LoginThrottle:
             tries.popleft()
         if len(tries) >= most:
             wait = tries[0] + WINDOW - now
-            raise Throttled("too many failed logins", retry_after=math.ceil(wait.total_seconds()))
+            raise Throttled(f"too many {self._what}", retry_after=math.ceil(wait.total_seconds()))
 
     def _make_room(self, now: datetime) -> None:
         """Forget what is over once much is remembered; then the oldest, so that memory stays bounded."""

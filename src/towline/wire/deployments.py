@@ -19,7 +19,7 @@ from towline.domain.deployment import (
     DeploymentDraft,
 )
 from towline.domain.errors import InvalidInput
-from towline.domain.names import resource_name
+from towline.domain.names import deployment_name, resource_name
 from towline.domain.package import RestartPolicy
 from towline.domain.secret import checked_labels
 from towline.wire.deployment_spec import DependsOn, DeploymentSpecWire
@@ -134,7 +134,7 @@ def draft(body: bytes, *, name: str | None = None) -> DeploymentDraft:
     _check_spec(spec)
     environment = of_deployment(spec.env_args, field="spec.envArgs")
     return DeploymentDraft(
-        resource_name(name if name is not None and not metadata.name else name_in(metadata)),
+        _name(metadata, name),
         package=package,
         package_version=version,
         document=_encode(spec),
@@ -200,6 +200,13 @@ def graph_document(deployment: Deployment, needs: Needs) -> bytes:
         for need, found in needs
     ]
     return _encode(GraphDocument(kind="DeploymentGraph", api_version=API_VERSION, nodes=nodes, edges=edges))
+
+
+def _name(metadata: DeploymentMetadataIn, known: str | None) -> str:
+    """Return the name of a new deployment, or of the one that is known and updated."""
+    if known is None:
+        return deployment_name(name_in(metadata))
+    return resource_name(metadata.name or known)
 
 
 def _package(depends: PackageDepends | None) -> tuple[str, str]:

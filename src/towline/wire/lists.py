@@ -79,6 +79,11 @@ def truth_of(query: Query, name: str, *, default: bool) -> bool:
     return _TRUTH[text.lower()]
 
 
+def elsewhere(query: Query) -> bool:
+    """Whether only what is in a region or on a device is wanted, which nothing is here."""
+    return bool(query.get("regions") or query.get("deviceName"))
+
+
 def phases_of(query: Query) -> tuple[Phase, ...]:
     """Return the phases that a list of deployments is limited to."""
     known = {phase.value: phase for phase in Phase}

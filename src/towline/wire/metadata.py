@@ -102,7 +102,7 @@ def referred(depends: Depends | None, kind: str, *, field: str) -> str | None:
 
 def rfc3339(moment: datetime) -> str:
     """Return ``moment`` as ``2026-01-01T10:00:00Z``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def rfc3339_or_none(moment: datetime | None) -> str | None:

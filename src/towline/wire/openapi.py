@@ -18,12 +18,13 @@ REASONS = {
     201: "Made",
     400: "A field is wrong; the text names it",
     401: "No valid token came with the request",
-    403: "The caller's role is too small",
+    403: "The caller's role is too small, or the token's scopes do not say so",
     404: "There is no such object, or the caller may not see it",
     409: "The name is taken, or the state forbids it",
     412: "Not saved: the secret was not verified; the finding says why",
     413: "The body is too large",
     429: "Too many tries; the header Retry-After says when to come back",
+    502: "The registry refused; the finding says why",
     503: "Something that is needed does not answer",
 }
 
@@ -62,6 +63,8 @@ class Described(Protocol):
     def by_project_header(self) -> bool: ...
     @property
     def body(self) -> type | None: ...
+    @property
+    def body_media_type(self) -> str: ...
     @property
     def body_optional(self) -> bool: ...
     @property
@@ -118,7 +121,7 @@ def _operation(row: Described, schema_of: Mapping[type, Json]) -> Json:
     if row.body is not None:
         operation["requestBody"] = {
             "required": not row.body_optional,
-            "content": {"application/json": {"schema": schema_of[row.body]}},
+            "content": {row.body_media_type: {"schema": schema_of[row.body]}},
         }
     return operation
 

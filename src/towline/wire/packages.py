@@ -13,7 +13,7 @@ import msgspec
 
 from towline.domain.account import Organization, Project
 from towline.domain.errors import InvalidInput
-from towline.domain.names import executable_name, resource_name
+from towline.domain.names import executable_name, package_name
 from towline.domain.package import (
     Executable,
     Limits,
@@ -26,6 +26,7 @@ from towline.domain.package import (
 from towline.domain.secret import checked_labels
 from towline.wire.endpoints import target_ports
 from towline.wire.environment import of_package, plain_text
+from towline.wire.liveness import liveness_probe
 from towline.wire.metadata import (
     API_VERSION,
     Inbound,
@@ -83,7 +84,7 @@ def draft(body: bytes) -> PackageDraft:
     metadata = required(asked.metadata, field="metadata", rule="give metadata.name and metadata.version")
     spec = required(asked.spec, field="spec")
     return PackageDraft(
-        resource_name(name_in(metadata)),
+        package_name(name_in(metadata)),
         version=checked_version(metadata.version, field="metadata.version"),
         spec=_spec(spec),
         document=_encode(spec),
@@ -131,6 +132,7 @@ def _spec(spec: PackageSpecWire) -> PackageSpec:
         replicas=replicas,
         environment=of_package(spec.environment_vars, field="spec.environmentVars"),
         ports=target_ports(spec.endpoints or []),
+        host_pid=bool(spec.host_pid),
     )
 
 
@@ -187,6 +189,7 @@ def _executable(spec: ExecutableSpec, *, place: str, runtime: Runtime) -> Execut
         limits=_limits(spec.limits),
         uid=spec.uid,
         gid=spec.gid,
+        probe=liveness_probe(spec.liveness_probe, field=f"{place}.livenessProbe"),
     )
 
 

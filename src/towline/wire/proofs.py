@@ -8,10 +8,11 @@ from typing import Literal
 import msgspec
 
 from towline.domain.causes import Remedy
+from towline.domain.credential_shape import Shape
 from towline.domain.errors import InvalidInput
 from towline.domain.findings import Exchange, Finding
 from towline.domain.image import ImageReference
-from towline.domain.proof import Answer, Platform, Standing, Verdict
+from towline.domain.proof import Answer, Platform, PullLimit, Standing, Verdict
 from towline.wire.metadata import API_VERSION, rfc3339_or_none
 from towline.wire.problems import read, required
 
@@ -39,11 +40,33 @@ class FindingDocument(msgspec.Struct, omit_defaults=True):
     title: str
     fix: str
     explanation: str
+    docs: str
+    likely: list[str] | None = None
+    command: str | None = None
+    link: str | None = None
+    provider: str | None = None
     detail: str | None = None
     evidence: list[EvidenceDocument] | None = None
     image: str | None = None
     executable: str | None = None
     checked_at: str | None = None
+
+
+class WarningDocument(msgspec.Struct):
+    """Something about a credential that is likely wrong, told by its shape alone."""
+
+    code: str
+    field: str
+    problem: str
+    fix: str
+
+
+class TokenDocument(msgspec.Struct, omit_defaults=True):
+    """What a token in the password's place says about itself; nobody checked its signature."""
+
+    kind: str
+    expires_at: str | None = None
+    audience: str | None = None
 
 
 class StandingDocument(msgspec.Struct, omit_defaults=True):
@@ -55,6 +78,8 @@ class StandingDocument(msgspec.Struct, omit_defaults=True):
     checked_at: str | None = None
     image: str | None = None
     finding: FindingDocument | None = None
+    warnings: list[WarningDocument] | None = None
+    token: TokenDocument | None = None
 
 
 class VerifyIn(msgspec.Struct):
@@ -84,6 +109,15 @@ class PreflightIn(msgspec.Struct):
     package: PreflightPackageIn | None = None
 
 
+class PullLimitDocument(msgspec.Struct, omit_defaults=True):
+    """How many pulls the registry allows in ``seconds``; ``counted`` tells to whom, where it is known."""
+
+    limit: int
+    remaining: int
+    seconds: int
+    counted: Literal["address", "account"] | None = None
+
+
 class PreflightItemDocument(msgspec.Struct, omit_defaults=True):
     """Whether one image can be pulled; ``pullable`` is absent where nobody could tell."""
 
@@ -101,6 +135,7 @@ class PreflightItemDocument(msgspec.Struct, omit_defaults=True):
     platform: str | None = None
     platforms: list[str] | None = None
     finding: FindingDocument | None = None
+    limit: PullLimitDocument | None = None
 
 
 class PreflightDocument(msgspec.Struct):
@@ -150,6 +185,7 @@ def preflight_item(
         secret=secret or None,
         executable=executable or None,
         finding=finding_document(answer.finding) if answer.finding else None,
+        limit=_limit(answer.limit) if answer.limit else None,
     )
     if found is None:
         return item
@@ -184,6 +220,11 @@ def finding_document(finding: Finding, *, in_full: bool = True) -> FindingDocume
         title=finding.title,
         fix=finding.fix,
         explanation=finding.cause.explanation,
+        docs=f"/docs/findings#{finding.code.value}",
+        likely=list(finding.likely) or None,
+        command=finding.command or None,
+        link=finding.link or None,
+        provider=finding.provider or None,
         detail=(finding.detail or None) if in_full else None,
         evidence=([_evidence(line) for line in finding.evidence] or None) if in_full else None,
         image=finding.image or None,
@@ -192,8 +233,8 @@ def finding_document(finding: Finding, *, in_full: bool = True) -> FindingDocume
     )
 
 
-def standing_document(standing: Standing) -> StandingDocument:
-    """Return how a secret stands."""
+def standing_document(standing: Standing, shape: Shape) -> StandingDocument:
+    """Return how a secret stands, and what its credential's shape tells."""
     return StandingDocument(
         verdict=standing.verdict,
         stale=standing.stale,
@@ -201,6 +242,25 @@ def standing_document(standing: Standing) -> StandingDocument:
         checked_at=rfc3339_or_none(standing.checked_at),
         image=standing.image or None,
         finding=finding_document(standing.finding) if standing.finding else None,
+        warnings=warning_documents(shape, prefix="spec.docker."),
+        token=token_document(shape),
+    )
+
+
+def warning_documents(shape: Shape, *, prefix: str = "") -> list[WarningDocument] | None:
+    """Return what is likely wrong with a credential; None for nothing."""
+    return [
+        WarningDocument(each.code, f"{prefix}{each.field}", problem=each.problem, fix=each.fix)
+        for each in shape.suspicions
+    ] or None
+
+
+def token_document(shape: Shape) -> TokenDocument | None:
+    """Return what a token in the password's place says about itself; None where it is none."""
+    if not shape.kind:
+        return None
+    return TokenDocument(
+        shape.kind, expires_at=rfc3339_or_none(shape.expires_at), audience=shape.audience or None
     )
 
 
@@ -211,6 +271,13 @@ def _preflight_image(asked: PreflightImageIn, *, place: str) -> tuple[str, str |
             f"{place}.image", problem=f"is {len(image)} characters long", rule="use at most 2048"
         )
     return image, asked.secret or None
+
+
+def _limit(limit: PullLimit) -> PullLimitDocument:
+    counted: Literal["address", "account"] | None = None
+    if limit.by_address is not None:
+        counted = "address" if limit.by_address else "account"
+    return PullLimitDocument(limit.limit, limit.remaining, seconds=limit.seconds, counted=counted)
 
 
 def _pullable(answer: Answer) -> bool | None:

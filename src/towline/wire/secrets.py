@@ -120,7 +120,7 @@ def present(secret: Secret, project: Project, organization: Organization) -> byt
                 ),
                 secret_keys=list(DOCKER_KEYS),
             )
-            return _document(metadata, spec, status=standing_document(secret.standing))
+            return _document(metadata, spec, status=standing_document(secret.standing, secret.shape))
         case OpaqueSecret():
             return _document(metadata, SecretSpecDocument(type="Opaque", secret_keys=list(secret.keys)))
         case _:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime
 
-from towline.domain.account import Token, User
+from towline.domain.account import Permission, Token, User
 from towline.domain.listing import Listing, Page
+from towline.domain.scopes import Scope
 from towline.store.sqlite.codec import Row, micros, moment
 from towline.store.sqlite.paging import Filter
 from towline.store.sqlite.uniqueness import unique
 
 _USER = "guid, email, first_name, last_name, created_at"
 
-_WITH_USER = """
-SELECT t.guid, t.created_at, expires_at, kind, u.guid, email, first_name, last_name, u.created_at
+_TOKEN = (
+    "t.digest", "t.guid", "t.user_guid", "t.created_at", "t.expires_at", "t.kind", "t.name", "t.ceiling",
+    "t.scopes", "t.project_guid",
+)  # fmt: skip
+_TOKENS = (
+    f"SELECT {', '.join(_TOKEN)} FROM tokens AS t WHERE user_guid = ? ORDER BY t.created_at DESC, t.guid"
+)
+_WITH_USER = f"""
+SELECT {", ".join(_TOKEN)}, u.guid, email, first_name, last_name, u.created_at
 FROM tokens AS t JOIN users AS u ON u.guid = user_guid WHERE digest = ?
 """
 
@@ -57,9 +66,10 @@ class Accounts:
             (user.first_name, user.last_name, password_hash, user.guid),
         )
 
-    def users(self, organization_guid: str, page: Page) -> Listing[User]:
-        """Return a page of an organization's members."""
+    def users(self, organization_guid: str, page: Page, *, guids: Sequence[str] = ()) -> Listing[User]:
+        """Return a page of an organization's members; see the port."""
         wanted = Filter("guid IN (SELECT user_guid FROM members WHERE owner_guid = ?)", organization_guid)
+        wanted.one_of("guid", guids)
         return wanted.page(
             self._connection,
             f"SELECT seq, {_USER} FROM users",
@@ -74,8 +84,8 @@ class Accounts:
     def add_token(self, token: Token) -> None:
         """Insert a token."""
         self._connection.execute(
-            "INSERT INTO tokens (digest, guid, user_guid, created_at, expires_at, kind)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO tokens (digest, guid, user_guid, created_at, expires_at, kind, name, ceiling,"
+            " scopes, project_guid) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 token.digest,
                 token.guid,
@@ -83,6 +93,10 @@ class Accounts:
                 micros(token.created_at),
                 micros(token.expires_at),
                 token.kind,
+                token.name,
+                int(token.ceiling),
+                " ".join(map(str, token.scopes)),
+                token.project_guid,
             ),
         )
 
@@ -91,17 +105,12 @@ class Accounts:
         row = self._connection.execute(_WITH_USER, (digest,)).fetchone()
         if row is None:
             return None
-        guid, created, expires, kind, *user = row
-        found = _user(tuple(user))
-        token = Token(
-            guid,
-            found.guid,
-            digest=digest,
-            created_at=moment(created),
-            expires_at=moment(expires),
-            kind=kind,
-        )
-        return token, found
+        found = _user(tuple(row[len(_TOKEN) :]))
+        return _token(tuple(row[: len(_TOKEN)])), found
+
+    def tokens_of(self, user_guid: str) -> Sequence[Token]:
+        """Return a user's tokens, the newest first."""
+        return tuple(_token(row) for row in self._connection.execute(_TOKENS, (user_guid,)))
 
     def remove_tokens(
         self,
@@ -124,6 +133,22 @@ class Accounts:
                 "DELETE FROM tokens WHERE expires_at <= ?", (micros(expired_before),)
             ).rowcount
         return removed
+
+
+def _token(row: Row) -> Token:
+    digest, guid, user_guid, created, expires, kind, name, ceiling, scopes, project = row
+    return Token(
+        guid,
+        user_guid,
+        digest,
+        created_at=moment(created),
+        expires_at=moment(expires),
+        kind=kind,
+        name=name,
+        ceiling=Permission(ceiling),
+        scopes=tuple(Scope.parse(each) for each in scopes.split()),
+        project_guid=project,
+    )
 
 
 def _user(row: Row) -> User:

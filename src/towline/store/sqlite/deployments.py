@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from towline.domain.deployment import Deployment, DeploymentStatus, Phase, Wish
+from towline.domain.deployment import Deployment, DeploymentStatus, Phase, Status, Wish
 from towline.domain.errors import NotFound
 from towline.domain.listing import Listing, Page
 from towline.ports import Claim, DeploymentQuery
 from towline.store.sqlite.codec import Row, listed, maybe_micros, micros, moment, text, value
-from towline.store.sqlite.paging import Filter
+from towline.store.sqlite.paging import Filter, counted
 from towline.store.sqlite.uniqueness import unique
 
 _COLUMNS = (
@@ -43,21 +43,30 @@ WHERE guid = :guid AND epoch = :epoch AND lease_owner IS NOT NULL
 
 _WAKE = """
 UPDATE deployments SET due_at = min(:now, coalesce(due_at, :now)), wakes = wakes + 1
-WHERE (deleted_at IS NULL OR due_at IS NOT NULL) AND guid IN (
-  SELECT value FROM json_each(:guids)
-  UNION
-  SELECT deployment_guid FROM deployment_secrets
-  WHERE project_guid = :project AND secret IN (SELECT value FROM json_each(:secrets))
-)
+WHERE (deleted_at IS NULL OR due_at IS NOT NULL) AND guid IN (SELECT value FROM json_each(:guids))
+"""
+
+_NAMING = """
+SELECT deployment_guid FROM deployment_secrets
+WHERE project_guid = ? AND secret IN (SELECT value FROM json_each(?))
 """
 
 _USING = f"""
 {_SELECT} WHERE deleted_at IS NULL AND guid IN (
-  SELECT deployment_guid FROM deployment_secrets
-  WHERE project_guid = ? AND secret IN (SELECT value FROM json_each(?))
-)
+{_NAMING})
 ORDER BY seq
 """
+
+
+_USERS = """
+SELECT count(DISTINCT deployment_guid) FROM deployment_secrets
+WHERE project_guid = ? AND secret IN (SELECT value FROM json_each(?))
+"""
+
+_STATUS = "json_extract(status, '$.status')"
+_LIVE = "WHERE project_guid = ? AND deleted_at IS NULL"
+_COUNTS = f"SELECT {_STATUS}, count(*) FROM deployments {_LIVE} GROUP BY 1"
+_IN_STATUS = f"{_SELECT} {_LIVE} AND {_STATUS} = ? ORDER BY seq"
 
 
 class Deployments:
@@ -147,13 +156,13 @@ class Deployments:
         self, *, now: datetime, guids: Sequence[str] = (), project_guid: str = "", secrets: Sequence[str] = ()
     ) -> int:
         """Make deployments due now; see the port. Ended ones stay ended once their containers are gone."""
-        wanted = {
-            "now": micros(now),
-            "guids": listed(guids),
-            "project": project_guid,
-            "secrets": listed(secrets),
-        }
-        return self._connection.execute(_WAKE, wanted).rowcount
+        wanted = set(guids)
+        if secrets:
+            rows = self._connection.execute(_NAMING, (project_guid, listed(secrets)))
+            wanted.update(guid for (guid,) in rows)
+        if not wanted:
+            return 0
+        return self._connection.execute(_WAKE, {"now": micros(now), "guids": listed(wanted)}).rowcount
 
     def next_due(self) -> datetime | None:
         """Return when the next deployment can be claimed."""
@@ -167,6 +176,19 @@ class Deployments:
         return tuple(
             _deployment(row) for row in self._connection.execute(_USING, (project_guid, listed(secrets)))
         )
+
+    def users_of(self, project_guid: str, secrets: Sequence[str]) -> int:
+        """Return how many live deployments name one of ``secrets``: an ended one has no row there."""
+        return counted(self._connection, _USERS, project_guid, listed(secrets))
+
+    def counts(self, project_guid: str) -> Mapping[Status, int]:
+        """Return how many live deployments have each status."""
+        return {Status(name): count for name, count in self._connection.execute(_COUNTS, (project_guid,))}
+
+    def in_status(self, project_guid: str, status: Status) -> Sequence[Deployment]:
+        """Return the live deployments with this status, in order of creation."""
+        rows = self._connection.execute(_IN_STATUS, (project_guid, status.value))
+        return tuple(_deployment(row) for row in rows)
 
     def live_guids(self) -> frozenset[str]:
         """Return the guids of all deployments that are not deleted."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 from towline.domain.listing import LabelSelector, Listing, Page
 from towline.domain.package import Package
-from towline.store.sqlite.codec import Row, text, value
-from towline.store.sqlite.paging import Filter
+from towline.store.sqlite.codec import Row, listed, text, value
+from towline.store.sqlite.paging import Filter, counted
 from towline.store.sqlite.uniqueness import unique
 
 
@@ -51,6 +52,19 @@ class Packages:
         if package is not None:
             self._connection.execute("DELETE FROM packages WHERE guid = ?", (package.guid,))
         return package
+
+    def count(self, project_guid: str) -> int:
+        """Return how many packages a project has."""
+        return counted(self._connection, "SELECT count(*) FROM packages WHERE project_guid = ?", project_guid)
+
+    def mentioning(self, project_guid: str, words: Sequence[str]) -> Sequence[Package]:
+        """Return packages in which a text is one of ``words``; see the port."""
+        rows = self._connection.execute(
+            "SELECT seq, body FROM packages WHERE project_guid = ? AND EXISTS"
+            " (SELECT 1 FROM json_each(?) AS word WHERE instr(body, word.value)) ORDER BY seq",
+            (project_guid, listed([text(word) for word in words])),
+        )
+        return tuple(map(_package, rows))
 
     def page(
         self, project_guid: str, page: Page, *, selector: LabelSelector, name: str = ""

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from towline.domain.proof import Proof
 from towline.store.sqlite.codec import text, value
 
+KEPT = 200
+"""How many proofs of one secret and image are kept: at four a day, seven weeks."""
+
 
 class Proofs:
     """The port ``ProofRows``."""
@@ -16,10 +19,16 @@ class Proofs:
         self._connection = connection
 
     def add(self, proof: Proof) -> None:
-        """Insert a proof."""
+        """Insert a proof; the oldest beyond the newest 200 of its secret and image go."""
         self._connection.execute(
             "INSERT INTO proofs (guid, secret_guid, image, body) VALUES (?, ?, ?, ?)",
             (proof.guid, proof.secret_guid, proof.image, text(proof)),
+        )
+        self._connection.execute(
+            "DELETE FROM proofs WHERE secret_guid = ?1 AND image = ?2 AND seq <="
+            " (SELECT seq FROM proofs WHERE secret_guid = ?1 AND image = ?2"
+            "  ORDER BY seq DESC LIMIT 1 OFFSET ?3)",
+            (proof.secret_guid, proof.image, KEPT),
         )
 
     def newest(self, secret_guid: str, *, image: str | None = None, most: int = 50) -> Sequence[Proof]:

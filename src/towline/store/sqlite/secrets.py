@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import assert_never
 
 from towline.domain.errors import NotFound
 from towline.domain.listing import LabelSelector, Listing, Page
+from towline.domain.proof import Verdict
 from towline.domain.secret import DockerSecret, OpaqueSecret, Secret
 from towline.ports import SecretRecord
 from towline.store.sqlite.codec import Row, micros, text, value
-from towline.store.sqlite.paging import Filter
+from towline.store.sqlite.paging import Filter, counted
 from towline.store.sqlite.uniqueness import unique
 
 _RECORD = """
@@ -20,6 +22,14 @@ SELECT seq, kind, body, document,
         WHERE v.secret_guid = secrets.guid AND v.version = secrets.version)
 FROM secrets
 """
+
+
+_BY_NAME = "WHERE project_guid = ? AND name = ?"
+_BY_GUID = "WHERE project_guid = ? AND guid = ?"
+_RECORD_BY_NAME = f"{_RECORD} {_BY_NAME}"
+_RECORD_BY_GUID = f"{_RECORD} {_BY_GUID}"
+_DOCUMENT_BY_NAME = f"SELECT document FROM secrets {_BY_NAME}"
+_DOCUMENT_BY_GUID = f"SELECT document FROM secrets {_BY_GUID}"
 
 
 class Secrets:
@@ -50,7 +60,7 @@ class Secrets:
 
     def get(self, project_guid: str, name: str) -> SecretRecord | None:
         """Return the newest version of a secret; see the port."""
-        row = self._find(_RECORD, project_guid, name)
+        row = self._find(_RECORD_BY_NAME, _RECORD_BY_GUID, project_guid, name)
         return _record(row) if row else None
 
     def save(self, record: SecretRecord) -> None:
@@ -88,8 +98,17 @@ class Secrets:
 
     def document(self, project_guid: str, name: str) -> bytes | None:
         """Return only the ready-made document."""
-        row = self._find("SELECT document FROM secrets", project_guid, name)
+        row = self._find(_DOCUMENT_BY_NAME, _DOCUMENT_BY_GUID, project_guid, name)
         return row[0] if row else None
+
+    def of_registry(self, project_guid: str, host: str) -> Sequence[SecretRecord]:
+        """Return docker secrets for a registry's host; see the port."""
+        rows = self._connection.execute(
+            f"{_RECORD} WHERE project_guid = ? AND kind = 'Docker'"
+            " AND json_extract(body, '$.registry.host') = ? ORDER BY seq DESC LIMIT 100",
+            (project_guid, host),
+        )
+        return tuple(_record(row) for row in rows)
 
     def page(
         self, project_guid: str, page: Page, *, selector: LabelSelector, names: Sequence[str] = ()
@@ -97,23 +116,40 @@ class Secrets:
         """Return a page in order of creation."""
         return _wanted(project_guid, selector, names).page(self._connection, _RECORD, page, make=_record)
 
+    def by_name(self, project_guid: str, *, after: str, most: int) -> Sequence[SecretRecord]:
+        """Return secrets in order of name; see the port."""
+        rows = self._connection.execute(
+            f"{_RECORD} WHERE project_guid = ? AND name > ? ORDER BY name LIMIT ?",
+            (project_guid, after, most),
+        )
+        return tuple(_record(row) for row in rows)
+
+    def count(self, project_guid: str) -> int:
+        """Return how many secrets a project has."""
+        return counted(self._connection, "SELECT count(*) FROM secrets WHERE project_guid = ?", project_guid)
+
+    def of_concern(self, project_guid: str) -> Sequence[SecretRecord]:
+        """Return docker secrets that fail or end one day; see the port."""
+        rows = self._connection.execute(
+            f"{_RECORD} WHERE project_guid = ? AND kind = 'Docker' AND"
+            " (json_extract(body, '$.standing.verdict') = ?"
+            " OR json_extract(body, '$.shape.expires_at') IS NOT NULL) ORDER BY seq",
+            (project_guid, Verdict.FAILING.value),
+        )
+        return tuple(_record(row) for row in rows)
+
     def documents(
         self, project_guid: str, page: Page, *, selector: LabelSelector, names: Sequence[str] = ()
     ) -> Listing[bytes]:
         """Return a page of ready-made documents."""
         query = "SELECT seq, document FROM secrets"
-        return _wanted(project_guid, selector, names).page(self._connection, query, page, make=_document)
+        return _wanted(project_guid, selector, names).page(self._connection, query, page, make=itemgetter(1))
 
-    def _find(self, query: str, project_guid: str, name: str) -> Row | None:
+    def _find(self, by_name: str, by_guid: str, *wanted: str) -> Row | None:
         """Return a row by name, else by guid: two look-ups, of which the second is hardly ever needed."""
-        wanted = (project_guid, name)
-        found: Row | None = self._connection.execute(
-            f"{query} WHERE project_guid = ? AND name = ?", wanted
-        ).fetchone()
+        found: Row | None = self._connection.execute(by_name, wanted).fetchone()
         if found is None:
-            found = self._connection.execute(
-                f"{query} WHERE project_guid = ? AND guid = ?", wanted
-            ).fetchone()
+            found = self._connection.execute(by_guid, wanted).fetchone()
         return found
 
     def _add_version(self, record: SecretRecord) -> None:
@@ -146,11 +182,6 @@ def _kind(secret: Secret) -> str:
             return "Opaque"
         case _:
             assert_never(secret)
-
-
-def _document(row: Row) -> bytes:
-    document: bytes = row[1]
-    return document
 
 
 def _record(row: Row) -> SecretRecord:

@@ -32,6 +32,9 @@ class SqliteStore:
         self._reader = connection.reading(address)
         self._seen = SqliteTransaction(self._reader)
         self._writer = Writer(writing, turns=turns)
+        self._surveyor = connection.reading(address)
+        self._surveyed = SqliteTransaction(self._surveyor)
+        self._survey_turns = threading.Lock()
 
     @classmethod
     async def open(cls, path: Path | None) -> SqliteStore:
@@ -62,12 +65,22 @@ class SqliteStore:
     async def read(self, question: Callable[[Transaction], T]) -> T:
         """Run ``question`` on a consistent view; see the port."""
         with self._turns:
+            return _at_one_moment(self._reader, lambda: question(self._seen))
+
+    async def survey(self, question: Callable[[Transaction], T]) -> T:
+        """Run ``question`` on a thread, with a connection of its own, one after the other; see the port."""
+
+        def surveyed() -> T:
+            with self._survey_turns, self._turns:
+                return _at_one_moment(self._surveyor, lambda: question(self._surveyed))
+
+        return await asyncio.to_thread(surveyed)
+
+    async def glance(self, question: Callable[[Transaction], T]) -> T:
+        """Run ``question`` without a transaction around it; see the port."""
+        with self._turns:
             try:
-                self._reader.execute("BEGIN")
-                try:
-                    return question(self._seen)
-                finally:
-                    self._reader.execute("ROLLBACK")
+                return question(self._seen)
             except sqlite3.Error as error:
                 raise StoreFailed(f"the database did not answer: {error}") from error
 
@@ -79,3 +92,17 @@ class SqliteStore:
         """Finish what was accepted and close."""
         await self._writer.close()
         self._reader.close()
+        with self._survey_turns:
+            self._surveyor.close()
+
+
+def _at_one_moment(connection: sqlite3.Connection, question: Callable[[], T]) -> T:
+    """Run ``question`` inside a transaction that only reads."""
+    try:
+        connection.execute("BEGIN")
+        try:
+            return question()
+        finally:
+            connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        raise StoreFailed(f"the database did not answer: {error}") from error
