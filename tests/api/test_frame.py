@@ -10,6 +10,9 @@ import pytest
 from parts.live import Live
 from parts.world import JANE
 from towline import api
+from towline.domain.causes import CAUSES
+from towline.domain.findings import Finding
+from towline.wire.proofs import finding_document
 
 
 def test_a_request_id_is_echoed_or_made(http: httpx.Client) -> None:
@@ -19,7 +22,9 @@ def test_a_request_id_is_echoed_or_made(http: httpx.Client) -> None:
     assert unusable.headers["x-request-id"].startswith("request-")
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/v2/secrets/", "/nowhere", "/openapi.json", "/docs"])
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/v2/secrets/", "/nowhere", "/openapi.json", "/docs", "/docs/findings"]
+)
 def test_no_answer_is_cached_or_sniffed(http: httpx.Client, path: str) -> None:
     headers = http.get(path).headers
     assert headers["cache-control"] == "no-store"
@@ -27,10 +32,21 @@ def test_no_answer_is_cached_or_sniffed(http: httpx.Client, path: str) -> None:
 
 
 def test_an_unknown_path_is_404_as_json(http: httpx.Client) -> None:
-    for path in ("/v2/networks/", "/v2/secrets", "/api/device-manager/v0/devices/", "/v2/users/me"):
+    for path in ("/v2/nothing/", "/v2/secrets", "/api/device", "/v2/users/me"):
         answer = http.get(path)
         assert answer.status_code == 404
         assert answer.json()["error"].startswith("there is nothing at ")
+
+
+def test_what_rapyuta_io_has_and_towline_has_not_is_named(http: httpx.Client) -> None:
+    for path, status in (
+        ("/v2/networks/", 501),
+        ("/v2/disks/one/", 404),
+        ("/api/device-manager/v0/devices/", 501),
+    ):
+        answer = http.get(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json")
+        assert answer.json()["error"].startswith("Towline has no ")
 
 
 def test_a_method_that_a_path_does_not_have_is_405_as_json(http: httpx.Client) -> None:
@@ -111,6 +127,20 @@ def test_the_docs_are_one_page_with_no_script_and_nothing_foreign(live: Live, ht
     for operation in live.table.operations:
         assert operation.path in page.text
     assert JANE not in page.text
+
+
+def test_every_finding_links_to_its_section_of_a_page_without_script(http: httpx.Client) -> None:
+    page = http.get("/docs/findings")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "<script" not in page.text
+    for code in CAUSES:
+        path, _, section = finding_document(Finding(code)).docs.partition("#")
+        assert path == page.url.path
+        assert page.text.count(f'<section id="{section}">') == 1
+    ids, links = re.findall(r' id="([^"]+)"', page.text), re.findall(r'href="#([^"]+)"', page.text)
+    assert len(ids) == len(set(ids))
+    assert set(links) <= set(ids)
 
 
 async def _asked(app: object, path: str) -> list[httpx.Response]:

@@ -4,6 +4,7 @@ import httpx
 
 from parts.fakes import refused
 from parts.live import Live
+from towline.domain.account import ProjectRole
 from towline.domain.causes import FindingCode
 from towline.domain.proof import Verdict
 
@@ -99,3 +100,41 @@ def test_wrong_settings_name_their_field(live: Live, http: httpx.Client) -> None
         answer = http.put(path, headers=live.headers(), json=body)
         assert answer.status_code == 400
         assert field in answer.json()["field"]
+
+
+def test_a_login_is_tried_and_not_kept(live: Live, http: httpx.Client) -> None:
+    live.world.prover.registry("tried.example.com", robot=PASSWORD).has("app:1")
+    before = http.get("/v2/secrets/", headers=live.headers()).json()
+    login = {"registry": "https://tried.example.com/v2/", "username": "robot", "password": PASSWORD}
+    right = http.post("/v2/credentials/verify/", headers=live.headers(), json=login).json()
+    assert (right["verdict"], right["registry"]) == ("verified", "tried.example.com")
+    wrong = http.post(
+        "/v2/credentials/verify/", headers=live.headers(), json={**login, "password": "canary\n"}
+    )
+    assert (wrong.status_code, wrong.json()["verdict"]) == (200, "failing")
+    assert wrong.json()["finding"]["code"] == "wrong-credentials"
+    assert [each["field"] for each in wrong.json()["warnings"]] == ["password"]
+    assert "canary" not in wrong.text
+    image = {**login, "image": "elsewhere.example.com/app:1"}
+    other = http.post("/v2/credentials/verify/", headers=live.headers(), json=image).json()
+    assert other["finding"]["code"] == "secret-registry-mismatch"
+    assert http.get("/v2/secrets/", headers=live.headers()).json() == before
+
+
+def test_only_who_manages_secrets_may_try_logins(live: Live, http: httpx.Client) -> None:
+    login = {"registry": "tried.example.com", "username": "robot", "password": PASSWORD}
+    token = live.member("developer@example.com", role=ProjectRole.DEVELOPER)
+    refused_ = http.post("/v2/credentials/verify/", headers=live.headers(token), json=login)
+    assert refused_.status_code == 403
+
+
+def test_a_login_to_try_names_what_is_wrong_with_it(live: Live, http: httpx.Client) -> None:
+    for body, field in (
+        ({"username": "robot"}, "password"),
+        ({"password": "x"}, "username"),
+        ({"registry": "ftp://x", "username": "robot", "password": "x"}, "registry"),
+        ({"username": "a:b", "password": "x"}, "username"),
+    ):
+        answer = http.post("/v2/credentials/verify/", headers=live.headers(), json=body)
+        assert answer.status_code == 400
+        assert answer.json()["error"].startswith(field)

@@ -11,6 +11,8 @@ import pytest
 from towline.api.operations import Stream
 from towline.api.streaming import stream
 
+REQUEST_ID = (b"x-request-id", b"r")
+
 
 class Wire:
     """An ASGI connection whose client hangs up when it is told to."""
@@ -57,7 +59,7 @@ class Log:
 
 async def test_a_log_that_ends_ends_the_answer() -> None:
     wire, log = Wire(), Log(b"one\n", b"two\n", ends=True)
-    await stream(Stream(log.read()), wire.receive, wire.send)
+    await stream(Stream(log.read()), wire.receive, wire.send, REQUEST_ID)
     assert wire.body == b"one\ntwo\n"
     assert wire.sent[0]["headers"][0] == (b"content-type", b"text/plain; charset=utf-8")
     assert wire.sent[-1] == {"type": "http.response.body", "body": b""}
@@ -66,13 +68,13 @@ async def test_a_log_that_ends_ends_the_answer() -> None:
 
 async def test_a_sign_of_life_is_sent_as_an_empty_line() -> None:
     wire, log = Wire(), Log(b"one\n", b"", b"two\n", ends=True)
-    await stream(Stream(log.read()), wire.receive, wire.send)
+    await stream(Stream(log.read()), wire.receive, wire.send, REQUEST_ID)
     assert wire.body == b"one\n\ntwo\n"
 
 
 async def test_a_client_that_hangs_up_ends_the_source() -> None:
     wire, log = Wire(), Log(b"one\n")
-    answering = asyncio.create_task(stream(Stream(log.read()), wire.receive, wire.send))
+    answering = asyncio.create_task(stream(Stream(log.read()), wire.receive, wire.send, REQUEST_ID))
     await wire.heard.wait()
     assert not log.closed
     wire.hangs_up.set()
@@ -82,7 +84,7 @@ async def test_a_client_that_hangs_up_ends_the_source() -> None:
 
 async def test_a_server_that_stops_ends_the_source() -> None:
     wire, log = Wire(), Log(b"one\n")
-    answering = asyncio.create_task(stream(Stream(log.read()), wire.receive, wire.send))
+    answering = asyncio.create_task(stream(Stream(log.read()), wire.receive, wire.send, REQUEST_ID))
     await wire.heard.wait()
     answering.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -93,11 +95,11 @@ async def test_a_server_that_stops_ends_the_source() -> None:
 async def test_a_source_that_breaks_breaks_the_answer_off() -> None:
     wire, log = Wire(), Log(b"one\n", fails=True)
     with pytest.raises(OSError, match="the file is gone"):
-        await stream(Stream(log.read()), wire.receive, wire.send)
+        await stream(Stream(log.read()), wire.receive, wire.send, REQUEST_ID)
     assert wire.sent[-1]["more_body"]
 
 
 async def test_the_headers_alone_read_nothing() -> None:
     wire, log = Wire(), Log(b"one\n")
-    await stream(Stream(log.read()), wire.receive, wire.send, only_headers=True)
+    await stream(Stream(log.read()), wire.receive, wire.send, REQUEST_ID, only_headers=True)
     assert wire.body == b""

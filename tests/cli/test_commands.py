@@ -12,13 +12,13 @@ import yaml
 from parts.fakes import refused
 from parts.sdk import deployment, opaque_secret, package
 from parts.world import JANE, JANES_PASSWORD
-from towline.cli import COMMANDS, EXIT_CODES
+from towline.cli import COMMANDS, EXIT_CODES, hints
+from towline.cli.reference import verbs_of
 from towline.domain.findings import FindingCode
 from towline.domain.proof import Verdict
 
 if TYPE_CHECKING:
     from conftest import Shell
-
     from parts.live import Live
 
 REGISTRY = "registry.example.com:5000"
@@ -55,10 +55,57 @@ def test_help_imports_no_heavy_library() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_an_unknown_command_names_the_nearest(shell: Shell) -> None:
-    done = shell.towline("secrets")
-    assert done.returncode == 2
-    assert "did you mean 'secret'" in done.stderr
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("secrets", "did you mean 'secret'"),
+        ("deploymnt", "did you mean 'deployment'"),
+        ("logs", "did you mean 'deployment logs'"),
+        ("scan", "did you mean 'kubernetes scan'"),
+        ("ps", "did you mean 'deployment list'"),
+        ("list", "`towline --help` lists all commands"),
+        ("xyz", "`towline --help` lists all commands"),
+    ],
+)
+def test_an_unknown_command_names_what_may_be_meant(shell: Shell, typed: str, meant: str) -> None:
+    done = shell.towline(typed)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert meant in done.stderr
+
+
+def test_every_hint_names_a_command_that_is_there() -> None:
+    names = {command.name for command in COMMANDS}
+    for meant in hints.ELSEWHERE.values():
+        name, *verb = meant.split()
+        assert name in names
+        assert set(verb) <= set(verbs_of(name))
+    assert not names & hints.ELSEWHERE.keys()
+
+
+def test_signing_out_ends_the_session_at_the_server_too(jane: Shell, live: Live) -> None:
+    token = json.loads(jane.config.read_text())["token"]
+    done = jane.towline("logout")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"signed out of {live.url}\n"
+    assert token not in jane.config.read_text()
+    assert stat.S_IMODE(jane.config.stat().st_mode) == 0o600
+    kept = jane.towline("secret", "list", TOWLINE_SERVER=live.url, TOWLINE_TOKEN=token)
+    assert kept.returncode == 5
+    again = jane.towline("logout")
+    assert again.returncode == 5
+    assert "nobody is signed in" in again.stderr
+
+
+def test_a_session_that_is_over_is_forgotten_and_one_that_cannot_be_ended_is_kept(jane: Shell) -> None:
+    login = json.loads(jane.config.read_text())
+    jane.config.write_text(json.dumps({**login, "server": "http://127.0.0.1:1"}))
+    away = jane.towline("logout")
+    assert away.returncode == 1
+    assert f"delete {jane.config} to forget it here alone" in away.stderr
+    assert login["token"] in jane.config.read_text()
+    jane.config.write_text(json.dumps({**login, "token": "over"}))
+    assert jane.towline("logout").returncode == 0
+    assert json.loads(jane.config.read_text())["token"] == ""
 
 
 def test_the_login_is_kept_for_its_owner_alone_and_without_the_password(jane: Shell) -> None:
@@ -190,14 +237,14 @@ def test_manifests_are_applied_in_order_and_again(jane: Shell) -> None:
     documents = [deployment("talker", "talker"), package("talker"), opaque_secret("app-keys")]
     text = yaml.safe_dump_all(documents)
     create(jane, "private-pull")
-    first = jane.towline("apply", "-f", "-", stdin=text)
+    first = jane.towline("apply", "-f", "-", "--no-preflight", stdin=text)
     assert first.returncode == 0, first.stderr
     assert first.stdout.splitlines() == [
         "secret app-keys: created",
         "package talker: created",
         "deployment talker: created",
     ]
-    second = jane.towline("apply", "-f", "-", stdin=text)
+    second = jane.towline("apply", "-f", "-", "--no-preflight", stdin=text)
     assert second.returncode == 0, second.stderr
     assert second.stdout.splitlines() == [
         "secret app-keys: updated",
@@ -218,7 +265,7 @@ def test_a_manifest_that_is_not_yaml_is_told_by_its_place_alone(jane: Shell) -> 
 
 def test_deploying_an_image_makes_package_and_deployment_and_again_replaces(jane: Shell) -> None:
     create(jane, "pull-it")
-    words = ("deploy", f"{REGISTRY}/team/app:1.0", "--secret", "pull-it", "--env", "A=b")
+    words = ("deploy", f"{REGISTRY}/team/app:1.0", "--secret", "pull-it", "--env", "A=b", "--no-preflight")
     first = jane.towline(*words, "--no-wait")
     assert first.returncode == 0, first.stderr
     assert jane.towline(*words, "--timeout", "0").returncode == 7
@@ -256,4 +303,5 @@ def test_image_references_are_completed_and_bad_ones_counted(shell: Shell) -> No
 def test_completion_knows_the_commands(shell: Shell, name: str) -> None:
     done = shell.towline("completion", name)
     assert done.returncode == 0
-    assert "preflight" in done.stdout
+    words = {command.name for command in COMMANDS} | {"provider-config", "distrust", "resolve"}
+    assert not {word for word in words if word not in done.stdout}

@@ -9,7 +9,6 @@ from towline.domain.workload import PullAccess, Workload, WorkloadExecutable
 
 if TYPE_CHECKING:
     from conftest import Shell
-
     from parts.live import Live
 
 
@@ -23,6 +22,11 @@ def test_a_log_is_printed_byte_for_byte_where_a_program_reads_it(live: Live, jan
     done = jane.towline("deployment", "logs", "speaks")
     assert done.returncode == 0, done.stderr
     assert done.stdout == "hello \x1b[31m world\n"
+
+
+def test_a_log_comes_with_times_where_they_are_asked_for(live: Live, jane: Shell) -> None:
+    done = jane.towline("deployment", "logs", "speaks", "--timestamps")
+    assert done.stdout == "- hello \x1b[31m world\n", "the engine of this server knows no times"
 
 
 def test_the_log_of_a_missing_deployment_has_its_exit_code(jane: Shell) -> None:

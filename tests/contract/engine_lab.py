@@ -1,7 +1,8 @@
 """An embedded engine with a tiny image; as a program it is one that a test can kill.
 
-``engine_lab.py FOLDER USER SCRIPT`` starts the engine, runs SCRIPT as the image's USER, prints a line of JSON
-for every fact, and ends when its standard input does; with ``--remove`` it removes the container first.
+``engine_lab.py FOLDER USER SCRIPT`` starts the engine, runs SCRIPT as the image's USER with a probe that
+touches /dev/shm/asked, prints a line of JSON for every fact, and ends when its standard input does; with
+``--remove`` it removes the container first.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 from parts import layers
 from towline.domain.credential import Password
 from towline.domain.image import ImageReference
-from towline.domain.package import RestartPolicy
+from towline.domain.package import LivenessProbe, RestartPolicy
 from towline.domain.registry import RegistrySettings
 from towline.domain.workload import PullAccess, Workload, WorkloadExecutable
 from towline.engines.embedded import machine
@@ -77,7 +78,8 @@ async def _main(folder: str, user: str, script: str, *, remove: bool) -> None:
     lab = EmbeddedLab(Path(folder), user=user)
     await lab.engine.start()
     facts = lab.engine.observe()
-    await lab.engine.apply(lab.workload(script, restart=RestartPolicy.NEVER))
+    probe = LivenessProbe(command=("touch", "/dev/shm/asked"))
+    await lab.engine.apply(lab.workload(script, restart=RestartPolicy.NEVER, probe=probe))
     _say(started=[str(fact.started_at) for fact in await lab.engine.inventory()])
     if remove:
         async for fact in facts:

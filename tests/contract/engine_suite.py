@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
 from towline.domain.causes import FindingCode
 from towline.domain.errors import EngineFailed, PullRefused
-from towline.domain.package import Limits, PullPolicy, RestartPolicy
+from towline.domain.package import Limits, LivenessProbe, PullPolicy, RestartPolicy
 from towline.domain.workload import Fact, ReplicaState, Workload
 
 if TYPE_CHECKING:
@@ -128,10 +130,81 @@ class EngineSuite:
         await lab.engine.apply(lab.workload("exit 9", restart=RestartPolicy.ON_FAILURE))
         resting = await watch.state(ReplicaState.BACKING_OFF)
         assert resting.exit_code == 9
-        again = await watch.until(lambda fact: fact.restart_count == 1 and fact.state is ReplicaState.RUNNING)
-        assert again.started_at is not None
         assert resting.started_at is not None
+        # It may have ended again before an engine could tell that it ran.
+        again = await watch.until(lambda fact: fact.restart_count > resting.restart_count)
+        assert again.started_at is not None
         assert again.started_at > resting.started_at
+
+    async def test_a_container_that_fails_its_probe_is_ended_with_the_finding(
+        self, lab: Lab, watch: Watch
+    ) -> None:
+        probe = LivenessProbe(command=("false",), period=1, failures=2)
+        await lab.engine.apply(lab.workload(FOREVER, probe=probe, restart=RestartPolicy.ON_FAILURE))
+        ended = await watch.state(ReplicaState.BACKING_OFF)
+        assert ended.finding is not None
+        assert ended.finding.code is FindingCode.PROBE_FAILED
+        assert ended.finding.detail == "2 times in a row: the command ended with 1"
+        again = await watch.until(lambda fact: fact.restart_count == 1 and fact.state is ReplicaState.RUNNING)
+        assert again.finding is None
+
+    async def test_a_command_of_a_probe_runs_as_the_executable_does(self, lab: Lab, watch: Watch) -> None:
+        asks = 'test "$WORD" = swordfish && id -u > /dev/shm/asked-as'
+        await lab.engine.apply(
+            lab.workload(
+                "until test -s /dev/shm/asked-as; do sleep 0.05; done; cat /dev/shm/asked-as; id -u",
+                environment={"WORD": "swordfish"},
+                probe=LivenessProbe(command=("/bin/sh", "-c", asks), period=1, failures=1),
+                restart=RestartPolicy.NEVER,
+            )
+        )
+        ended = await watch.state(ReplicaState.EXITED)
+        assert ended.exit_code == 0
+        asked_as, own = (await log_of(lab.engine, lab.workload(""))).split()
+        assert asked_as == own
+
+    async def test_a_question_without_an_answer_counts_as_a_failure(self, lab: Lab, watch: Watch) -> None:
+        probe = LivenessProbe(command=("sleep", "60"), period=1, timeout=1, failures=1)
+        await lab.engine.apply(lab.workload(FOREVER, probe=probe, restart=RestartPolicy.NEVER))
+        ended = await watch.state(ReplicaState.EXITED)
+        assert ended.finding is not None
+        assert ended.finding.detail == "1 times in a row: no answer within 1 s"
+
+    async def test_a_port_that_is_closed_fails_the_probe_and_an_open_one_does_not(
+        self, lab: Lab, watch: Watch
+    ) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+            probe = LivenessProbe(port=port, period=1, failures=1)
+            await lab.engine.apply(lab.workload(FOREVER, probe=probe, restart=RestartPolicy.NEVER))
+            (await asyncio.to_thread(server.accept))[0].close()
+            (await asyncio.to_thread(server.accept))[0].close()
+        ended = await watch.state(ReplicaState.EXITED)
+        assert ended.finding is not None
+        assert ended.finding.detail == "1 times in a row: Connection refused"
+
+    @pytest.mark.parametrize(("status", "path"), [(200, "/healthz?deep=1"), (302, "/")])
+    async def test_a_probe_by_http_asks_as_it_was_told(self, lab: Lab, status: int, path: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            headers = (("X-Probe", "yes"), ("Host", "app.example.com"))
+            probe = LivenessProbe(
+                port=server.getsockname()[1], path=path, headers=headers, period=1, failures=1
+            )
+            await lab.engine.apply(lab.workload(FOREVER, probe=probe))
+            first = await asyncio.to_thread(_answered, server, status)
+            await asyncio.to_thread(_answered, server, status)  # it lived on
+        lines = first.split("\r\n")
+        assert lines[0] == f"GET {path} HTTP/1.1"
+        assert {"X-Probe: yes", "Host: app.example.com"} < set(lines)
+
+    async def test_an_answer_that_is_an_error_fails_the_probe(self, lab: Lab, watch: Watch) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            probe = LivenessProbe(port=server.getsockname()[1], path="/healthz", period=1, failures=1)
+            await lab.engine.apply(lab.workload(FOREVER, probe=probe, restart=RestartPolicy.NEVER))
+            await asyncio.to_thread(_answered, server, 503)
+        ended = await watch.state(ReplicaState.EXITED)
+        assert ended.finding is not None
+        assert ended.finding.detail == "1 times in a row: /healthz was answered with 503"
 
     async def test_a_missing_command_is_a_finding_and_nothing_is_left(self, lab: Lab) -> None:
         with pytest.raises(EngineFailed) as caught:
@@ -195,6 +268,25 @@ class EngineSuite:
         assert await log_of(lab.engine, workload, tail=2) == "line 4\nline 5\n"
         assert await log_of(lab.engine, workload, tail=0) == ""
 
+    async def test_a_log_tells_on_request_when_each_line_came(self, lab: Lab, watch: Watch) -> None:
+        script = "echo one; sleep 0.3; echo; printf two; sleep 0.1; echo ' words'"
+        began = datetime.now(UTC)
+        workload = lab.workload(script, restart=RestartPolicy.NEVER)
+        await lab.engine.apply(workload)
+        await watch.state(ReplicaState.EXITED)
+        for options in ({}, {"follow": True}):
+            told = await log_of(lab.engine, workload, timestamps=True, **options)
+            stamps, texts = zip(*(line.split(" ", 1) for line in told.splitlines()), strict=True)
+            assert texts == ("one", "", "two words")
+            times = [datetime.fromisoformat(stamp) for stamp in stamps]
+            # the sleep of a container is not the clock of the host, so the span is asked for with some grace
+            assert (times[1] - times[0]).total_seconds() > 0.2
+            assert began - timedelta(seconds=1) < times[0] <= times[1] <= times[2]
+            assert times[2] < datetime.now(UTC) + timedelta(seconds=1)
+        cut = await log_of(lab.engine, workload, timestamps=True, tail=1)
+        assert cut == told.splitlines(keepends=True)[-1]
+        assert await log_of(lab.engine, workload) == "one\n\ntwo words\n"
+
     async def test_a_followed_log_ends_with_its_container(self, lab: Lab) -> None:
         workload = lab.workload("echo first; sleep 0.3; echo -n last", restart=RestartPolicy.NEVER)
         await lab.engine.apply(workload)
@@ -217,3 +309,15 @@ class EngineSuite:
 
     async def test_the_log_of_an_unknown_container_is_empty(self, lab: Lab) -> None:
         assert await log_of(lab.engine, lab.workload(FOREVER), follow=True) == ""
+
+
+def _answered(server: socket.socket, status: int) -> str:
+    """Answer one request; return its head."""
+    server.settimeout(PATIENCE)
+    connection, _ = server.accept()
+    with connection:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += connection.recv(4096)
+        connection.sendall(f"HTTP/1.1 {status} Whatever\r\nContent-Length: 0\r\n\r\n".encode())
+    return head.decode()

@@ -36,6 +36,7 @@ SECRET = "hunter2-but-longer-7731"
 USER = 12345
 SYSTEM_PYTHON = "/usr/bin/python3"
 """The tests' own one may lie where no other user can reach it."""
+SCRIPT = "until test -e /dev/shm/asked; do sleep 0.05; done; id -u; exit 3"
 LAB = Path(__file__).with_name("engine_lab.py")
 
 
@@ -347,7 +348,7 @@ async def as_user(home: Path, image_user: str, *, with_range: bool) -> tuple[str
     lab = f"{home}/tests/contract/engine_lab.py"
     files = {"subuid": grant, "subgid": grant, "passwd": accounts}
     mounts = "; ".join(f"mount --bind {mine} /etc/{name}" for name, mine in files.items())
-    command = f'{mounts}; exec {user} {SYSTEM_PYTHON} {lab} {home}/lab "$0" "id -u; exit 3" --remove'
+    command = f'{mounts}; exec {user} {SYSTEM_PYTHON} {lab} {home}/lab "$0" "{SCRIPT}" --remove'
     process = await asyncio.create_subprocess_exec(
         "unshare",
         "--mount",

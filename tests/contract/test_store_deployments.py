@@ -144,8 +144,10 @@ async def test_a_secret_is_used_by_the_live_deployments_that_name_it_in_any_way(
     await store.write(lambda tx: tx.deployments.wish(gone.stopped(at=later(1)), due=later(1)))
     both = await store.read(lambda tx: tx.deployments.using_secret(ALPHA.guid, ["pull", "secret-guid"]))
     assert [each.name for each in both] == ["reads", "pulls"]
+    assert await store.read(lambda tx: tx.deployments.users_of(ALPHA.guid, ["pull", "secret-guid"])) == 2
     again = pulls.wished_again(replace(pulls.wish, plan=spec()), labels={}, at=later(2))
     await store.write(lambda tx: tx.deployments.wish(again, due=later(2)))
+    assert await store.read(lambda tx: tx.deployments.users_of(ALPHA.guid, ["pull"])) == 0
     assert await store.read(lambda tx: tx.deployments.using_secret(ALPHA.guid, ["pull"])) == ()
     assert await store.read(lambda tx: tx.deployments.using_secret(ALPHA.guid, [])) == ()
 
@@ -153,6 +155,17 @@ async def test_a_secret_is_used_by_the_live_deployments_that_name_it_in_any_way(
 async def test_a_secret_may_be_used_by_more_deployments_than_fit_on_a_page(store):
     await with_deployments(store, *(deployment(f"d{n}", plan=spec(secrets=["pull"])) for n in range(501)))
     assert len(await store.read(lambda tx: tx.deployments.using_secret(ALPHA.guid, ["pull"]))) == 501
+
+
+async def test_the_living_are_counted_by_status_and_listed_by_one(store):
+    wrong = replace(deployment("wrong"), status=RICH_STATUS)
+    gone = deployment("gone")
+    elsewhere = replace(deployment("elsewhere", project_guid=BETA.guid), status=RICH_STATUS)
+    await with_deployments(store, deployment("a"), wrong, gone, elsewhere)
+    await store.write(lambda tx: tx.deployments.wish(gone.stopped(at=later(1)), due=later(1)))
+    counts = await store.read(lambda tx: tx.deployments.counts(ALPHA.guid))
+    assert counts == {Status.PENDING: 1, Status.ERROR: 1}
+    assert await store.read(lambda tx: tx.deployments.in_status(ALPHA.guid, Status.ERROR)) == (wrong,)
 
 
 async def test_the_living_of_all_projects_are_told(store):

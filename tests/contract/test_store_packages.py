@@ -1,5 +1,7 @@
+from dataclasses import replace
+
 import pytest
-from store_samples import ALPHA, BETA, all_pages, package
+from store_samples import ALPHA, BETA, all_pages, package, spec
 
 from towline.domain.errors import Conflict
 from towline.domain.listing import LabelSelector, Page
@@ -69,3 +71,23 @@ async def test_pages_come_in_order_of_creation_and_can_be_narrowed(store):
     red = LabelSelector((("team", "red"),))
     assert await store.read(lambda tx: ask(tx, selector=red)) == [[made[0], made[2]]]
     assert (await store.read(lambda tx: tx.packages.page(BETA.guid, Page(), selector=ANY))).next is None
+
+
+async def test_packages_that_mention_a_word_are_counted_and_found_by_the_whole_of_it(store):
+    def change(tx):
+        tx.packages.add(package("talker"))
+        tx.packages.add(replace(package("quiet"), spec=spec(secrets=['pull"er'])))
+
+    await store.write(change)
+    assert await store.read(lambda tx: tx.packages.count(ALPHA.guid)) == 2
+    assert await store.read(lambda tx: tx.packages.count(BETA.guid)) == 0
+
+    async def mentioning(*words):
+        found = await store.read(lambda tx: tx.packages.mentioning(ALPHA.guid, words))
+        return [each.name for each in found]
+
+    assert await mentioning("pull") == ["talker"]
+    assert await mentioning('pull"er') == ["quiet"]
+    assert await mentioning("pull", 'pull"er') == ["talker", "quiet"]
+    assert await mentioning("pul") == []
+    assert await mentioning() == []

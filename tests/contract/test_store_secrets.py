@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from store_samples import ALPHA, BETA, all_pages, later, opaque_secret, pull_secret, settle_in
 
 from towline.domain.causes import FindingCode
+from towline.domain.credential_shape import Shape
 from towline.domain.errors import Conflict, NotFound
 from towline.domain.findings import Exchange, Finding
 from towline.domain.listing import LabelSelector, Page
@@ -223,3 +224,32 @@ async def test_thousands_of_secrets_cost_as_much_as_a_hundred(store):
     few = {what: _steps(store._reader, ask) for what, ask in questions.items()}
     await with_secrets(store, *(pull_secret(f"pull-{number}") for number in range(100, 5000)))
     assert {what: _steps(store._reader, ask) for what, ask in questions.items()} == few
+
+
+async def test_secrets_are_listed_by_name_after_a_name(store):
+    await with_secrets(store, pull_secret("b"), opaque_secret("c"), pull_secret("a"), pull_secret("b-2"))
+
+    async def shelf(after, most=10, guid=ALPHA.guid):
+        rows = await store.read(lambda tx: tx.secrets.by_name(guid, after=after, most=most))
+        return [row.secret.metadata.name for row in rows]
+
+    assert await shelf("") == ["a", "b", "b-2", "c"]
+    assert await shelf("", most=2) == ["a", "b"]
+    assert await shelf("b") == ["b-2", "c"]
+    assert await shelf("c") == []
+    assert await shelf("", guid=BETA.guid) == []
+    found = await store.read(lambda tx: tx.secrets.by_name(ALPHA.guid, after="a", most=1))
+    assert found[0] == await store.read(lambda tx: tx.secrets.get(ALPHA.guid, "b"))
+
+
+async def test_secrets_are_counted_and_those_of_concern_told(store):
+    def judged(name, **changes):
+        record = pull_secret(name)
+        return replace(record, secret=replace(record.secret, **changes))
+
+    ends = judged("ends", shape=Shape(expires_at=later(60)))
+    fails = judged("fails", standing=Standing(Verdict.FAILING, since=later(0)))
+    await with_secrets(store, pull_secret("fine"), ends, opaque_secret("keys"), fails)
+    assert await store.read(lambda tx: tx.secrets.count(ALPHA.guid)) == 4
+    assert await store.read(lambda tx: tx.secrets.count(BETA.guid)) == 0
+    assert await store.read(lambda tx: tx.secrets.of_concern(ALPHA.guid)) == (ends, fails)

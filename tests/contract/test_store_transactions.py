@@ -176,6 +176,21 @@ async def test_a_question_sees_one_moment_while_another_process_writes(tmp_path)
     await other.close()
 
 
+async def test_a_survey_leaves_the_loop_free_and_cannot_write(bare_store):
+    await bare_store.write(put("a"))
+    loop_was_free = threading.Event()
+    asyncio.get_running_loop().call_soon(loop_was_free.set)
+
+    def question(tx):
+        assert loop_was_free.wait(timeout=30)
+        return tx.settings.get("a")
+
+    assert await bare_store.survey(question) == "yes"
+    with pytest.raises(StoreFailed):
+        await bare_store.survey(put("a", "no"))
+    assert await kept(bare_store, "a") == "yes"
+
+
 async def test_a_caller_who_stops_waiting_harms_nobody(bare_store):
     async with Held(bare_store):
         impatient = asyncio.create_task(bare_store.write(put("impatient")))

@@ -1,3 +1,4 @@
+import os
 import re
 
 import pytest
@@ -53,4 +54,17 @@ def test_invalid_addresses_are_refused_naming_the_field(address):
 
 
 def test_a_guid_has_its_prefix_and_24_lower_case_letters():
-    assert new_guid("secret", lambda letters: letters[2]) == "secret-" + "c" * 24
+    def highest(count: int) -> bytes:
+        return (26**15 - 1).to_bytes(count, "big")
+
+    assert new_guid("secret", bytes, milliseconds=0) == "secret-" + "a" * 24
+    assert new_guid("secret", highest, milliseconds=26**9 - 1) == "secret-" + "z" * 24
+    assert new_guid("secret", lambda count: b"\0" * (count - 1) + b"\1", milliseconds=1) == (
+        "secret-aaaaaaaab" + "a" * 14 + "b"
+    )
+
+
+def test_a_later_guid_comes_later_in_order():
+    at = 1_790_000_000_000
+    texts = [new_guid("dep", os.urandom, milliseconds=at + each) for each in range(1000)]
+    assert texts == sorted(texts)

@@ -48,8 +48,11 @@ def test_only_findings_about_the_credential_blame_it():
     blaming = {code for code, cause in CAUSES.items() if cause.blames_credential}
     assert blaming == {
         FindingCode.WRONG_CREDENTIALS,
+        FindingCode.ACCESS_TOKEN_REQUIRED,
         FindingCode.CREDENTIAL_EXPIRED,
+        FindingCode.ACCOUNT_DISABLED,
         FindingCode.CREDENTIAL_INCOMPLETE,
+        FindingCode.TOKEN_SCOPE_MISSING,
     }
 
 

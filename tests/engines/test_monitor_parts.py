@@ -90,7 +90,7 @@ def test_rotation_keeps_so_many_parts_and_loses_the_oldest(tmp_path: Path) -> No
     for number in range(5):
         log.write(b"line %04d\n" % number)
     log.close()
-    kept = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    kept = {path.name: path.read_bytes() for path in tmp_path.glob("log*")}
     assert kept == {"log": b"line 0004\n", "log.1": b"line 0003\n", "log.2": b"line 0002\n"}
 
 
@@ -107,6 +107,58 @@ async def test_a_reader_goes_on_through_parts_that_are_rotated_under_it(tmp_path
     alive = False
     assert [chunk async for chunk in reader] == [b"line 0003\n"]
     log.close()
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+async def _stamped(folder: Path, *, tail: int | None = None) -> list[str]:
+    reader = logs.read(folder, follow=False, tail=tail, is_alive=lambda: False, timestamps=True)
+    return b"".join([chunk async for chunk in reader]).decode().splitlines()
+
+
+async def test_times_stay_with_their_lines_through_rotation_and_a_new_monitor(tmp_path: Path) -> None:
+    clock = iter(range(0, 10**18, 1_500_000_000))
+
+    def opened() -> LogFile:
+        return LogFile(str(tmp_path / "log"), limit=30, keep=2, now=lambda: next(clock))
+
+    log = opened()
+    for number in range(4):
+        log.write(b"line %04d\nand more\n" % number)
+        log.close()
+        log = opened()
+    log.write(b"last\n")
+    log.close()
+    assert await _stamped(tmp_path) == [
+        "1970-01-01T00:00:03.000000Z line 0002",
+        "1970-01-01T00:00:03.000000Z and more",
+        "1970-01-01T00:00:04.500000Z line 0003",
+        "1970-01-01T00:00:04.500000Z and more",
+        "1970-01-01T00:00:06.000000Z last",
+    ]
+    assert [line[20:] for line in await _stamped(tmp_path, tail=2)] == ["500000Z and more", "000000Z last"]
+    assert _names(tmp_path) == {"log", "log.1", "times", "times.1"}
+
+
+async def test_a_log_without_times_is_read_and_goes_on_with_them(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"old\r\nolder\n")
+    (tmp_path / "times").write_bytes(b"of another part, torn")
+    assert await _stamped(tmp_path) == ["- old", "- older"]
+    log = LogFile(str(tmp_path / "log"), limit=1 << 20, keep=2, now=lambda: 1_000_000)
+    log.write(b"new\n")
+    log.close()
+    assert await _stamped(tmp_path) == ["- old", "- older", "1970-01-01T00:00:00.001000Z new"]
+
+
+def test_times_within_a_millisecond_cost_one_record(tmp_path: Path) -> None:
+    clock = iter(range(0, 10**12, 10_000))
+    log = LogFile(str(tmp_path / "log"), limit=1 << 20, keep=2, now=lambda: 10**18 + next(clock))
+    for _ in range(1000):
+        log.write(b"quick\n")
+    log.close()
+    assert (tmp_path / "times").stat().st_size == 16 * (1 + 10)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import signal
 import pytest
 
 from towline.engines.embedded.containers import Place
-from towline.engines.embedded.facts import cleaned
 from towline.engines.embedded.monitor import oci
 from towline.engines.embedded.plan import stop_signal
 from towline.engines.embedded.runtime import ADVISORIES, Patched, patched
+from towline.engines.wording import cleaned
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,13 @@ from datetime import UTC, datetime, timedelta
 
 from towline.domain.causes import FindingCode
 from towline.domain.credential import Password
+from towline.domain.errors import PullRefused
 from towline.domain.findings import Finding
 from towline.domain.image import ImageReference
-from towline.domain.proof import Answer, Platform, PulledImage, Verdict
+from towline.domain.proof import Answer, Glance, Platform, PulledImage, Verdict
 from towline.domain.registry import RegistryAddress
 from towline.domain.workload import Fact, PullAccess, ReplicaState, Workload, WorkloadExecutable
+from towline.ports import PullToken
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LINUX = Platform("linux", "amd64")
@@ -60,6 +62,18 @@ class CountedTokens:
     def __call__(self) -> str:
         self._made += 1
         return hashlib.sha256(str(self._made).encode()).hexdigest()[:43]
+
+
+class CountedNumbers:
+    """Numbers below a limit, the same in every run; eight in a row are told from other eights."""
+
+    def __init__(self) -> None:
+        self._made = 0
+
+    def __call__(self, limit: int) -> int:
+        row, place = divmod(self._made, 8)
+        self._made += 1
+        return int(row // limit**place) % limit
 
 
 class QuickHasher:
@@ -109,6 +123,27 @@ class Asked:
     plain_http: bool
 
 
+class ScriptedPullTokens:
+    """The port PullTokens over a registry in memory; ``gives`` is the next token's text, empty for Basic."""
+
+    def __init__(self) -> None:
+        self.gives = "a-registrys-token"
+        self.refuses: Finding | None = None
+        self.asked: list[tuple[ImageReference, PullAccess]] = []
+
+    async def pull_token(
+        self, image: ImageReference, access: PullAccess, *, now: datetime
+    ) -> PullToken | None:
+        """Answer as a registry would; see the port."""
+        self.asked.append((image, access))
+        if self.refuses:
+            raise PullRefused(self.refuses)
+        if not self.gives:
+            return None
+        scope = f"repository:{image.repository}:pull"
+        return PullToken(Password(self.gives), scope, now + timedelta(seconds=300))
+
+
 class ScriptedProver:
     """The port RegistryProver over registries in memory.
 
@@ -141,6 +176,11 @@ class ScriptedProver:
     async def image(self, image: ImageReference, access: PullAccess, *, platform: Platform) -> Answer:
         await self._hear(image.registry, str(image), access)
         return self._next() or self._image(image, access, platform)
+
+    async def glance(self, image: ImageReference, access: PullAccess, *, spare: int) -> Glance:
+        await self._hear(image.registry, str(image), access)
+        answer = self._image(image, access, Platform("linux", "amd64"))
+        return Glance(answer.image is not None if spare else None, finding=answer.finding)
 
     async def _hear(self, registry: str, image: str, access: PullAccess) -> None:
         username = access.credential.username if access.credential else None
@@ -188,7 +228,7 @@ class ScriptedProver:
 
 def refused(code: FindingCode, verdict: Verdict, detail: str = "") -> Answer:
     """Return the answer no, for this cause."""
-    return Answer(verdict, Finding(code, detail))
+    return Answer(verdict, Finding(code, detail), spare=4)
 
 
 @dataclass
@@ -225,6 +265,7 @@ class FakeEngine:
         self._failures: deque[Exception] = deque()
         self._open = asyncio.Event()
         self._open.set()
+        self.keeps_credentials = False
         self.applied: list[Workload] = []
         self.removed: list[tuple[str, int | None]] = []
         self.started: Counter[_Key] = Counter()
@@ -270,6 +311,7 @@ class FakeEngine:
         replica: int = 0,
         follow: bool = False,
         tail: int | None = None,
+        timestamps: bool = False,
     ) -> AsyncIterator[bytes]:
         container = self._newest(deployment_guid, executable, replica)
         if container is None:
@@ -277,7 +319,7 @@ class FakeEngine:
         told = 0 if tail is None else max(0, len(container.log) - tail)
         while True:
             while told < len(container.log):
-                yield container.log[told]
+                yield b"- " + container.log[told] if timestamps else container.log[told]
                 told += 1
             if not follow or not container.is_up:
                 return

@@ -6,8 +6,10 @@ import gzip
 import hashlib
 import io
 import json
+import random
 import shutil
 import tarfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from parts.require import require
@@ -16,6 +18,9 @@ LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
+
+STOP_SIGNAL = "SIGKILL"
+"""A shell that is process 1 takes no other: ending it would last as long as the grace."""
 
 APPLETS = ("sh", "sleep", "date", "echo", "env", "cat", "true", "false")
 
@@ -26,14 +31,18 @@ def busybox_layout(
     command: tuple[str, ...],
     architectures: tuple[str, ...] = ("amd64",),
     indexed: bool = False,
+    ballast: tuple[int, ...] = (),
 ) -> Path:
-    """Write an image that runs ``command`` as an OCI layout; with ``indexed`` as a multi-platform index."""
+    """Write an image that runs ``command`` as an OCI layout; with ``indexed`` as a multi-platform index.
+
+    ``ballast`` adds layers of so many random bytes.
+    """
     require("busybox")
     blobs = folder / "blobs" / "sha256"
     blobs.mkdir(parents=True)
     (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
-    layer = _layer()
-    manifests = [_manifest(blobs, layer, architecture, command) for architecture in architectures]
+    layers = (_layer(), *(_random_layer(number, size) for number, size in enumerate(ballast)))
+    manifests = [_manifest(blobs, layers, architecture, command) for architecture in architectures]
     top = manifests[0]
     if indexed:
         document = {"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}
@@ -42,18 +51,56 @@ def busybox_layout(
     return folder
 
 
-def _manifest(blobs: Path, layer: bytes, architecture: str, command: tuple[str, ...]) -> dict[str, object]:
+def folders_layout(folder: Path, folders: Sequence[Path], *, config: Mapping[str, object]) -> Path:
+    """Write an image of one layer for each folder, owned by root, as an OCI layout."""
+    blobs = folder / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+    (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    layers = [_packed(each) for each in folders]
+    document = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": config,
+        "rootfs": {"type": "layers", "diff_ids": [_digest(layer) for layer in layers]},
+    }
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": _kept(blobs, json.dumps(document).encode(), CONFIG),
+        "layers": [_kept(blobs, gzip.compress(layer, mtime=0), LAYER) for layer in layers],
+    }
+    kept = _kept(blobs, json.dumps(manifest).encode(), MANIFEST)
+    (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [kept]}))
+    return folder
+
+
+def _packed(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for each in sorted(folder.iterdir()):
+            tar.add(each, each.name, filter=_of_root)
+    return buffer.getvalue()
+
+
+def _of_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = entry.mtime = 0
+    return entry
+
+
+def _manifest(
+    blobs: Path, layers: tuple[bytes, ...], architecture: str, command: tuple[str, ...]
+) -> dict[str, object]:
     config = {
         "architecture": architecture,
         "os": "linux",
-        "config": {"Cmd": list(command), "Env": ["PATH=/bin"]},
-        "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]},
+        "config": {"Cmd": list(command), "Env": ["PATH=/bin"], "StopSignal": STOP_SIGNAL},
+        "rootfs": {"type": "layers", "diff_ids": [_digest(layer) for layer in layers]},
     }
     document = {
         "schemaVersion": 2,
         "mediaType": MANIFEST,
         "config": _kept(blobs, json.dumps(config).encode(), CONFIG),
-        "layers": [_kept(blobs, gzip.compress(layer, mtime=0), LAYER)],
+        "layers": [_kept(blobs, gzip.compress(layer, mtime=0), LAYER) for layer in layers],
     }
     kept = _kept(blobs, json.dumps(document).encode(), MANIFEST)
     return {**kept, "platform": {"os": "linux", "architecture": architecture}}
@@ -68,6 +115,15 @@ def _layer() -> bytes:
             link = tarfile.TarInfo(f"bin/{applet}")
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"
             tar.addfile(link)
+    return buffer.getvalue()
+
+
+def _random_layer(number: int, size: int) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        ballast = tarfile.TarInfo(f"ballast/{number}")
+        ballast.size = size
+        tar.addfile(ballast, io.BytesIO(random.Random(number).randbytes(size)))
     return buffer.getvalue()
 
 

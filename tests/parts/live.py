@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import socket
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from parts.world import JANE, JANES_PASSWORD, World, small_world
 from towline import api
 from towline.domain.account import ProjectRole, TokenLevel
 from towline.domain.credential import Password
+from towline.listening import listening
 from towline.wire.secrets import present, present_public
 
 if TYPE_CHECKING:
@@ -114,8 +114,8 @@ async def _serve_world(
     table = api.build(world, checks={"store": _store_answers(world), "engine": world.engine.inventory})
     numbers = itertools.count(1)
     app = api.framed(table, (), new_request_id=lambda: f"request-{next(numbers)}")
-    listening = socket.create_server(("127.0.0.1", 0))
-    port = listening.getsockname()[1]
+    listener = listening("127.0.0.1", 0)
+    port = listener.getsockname()[1]
     config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     token = await _signed_in(world, JANE)
@@ -123,7 +123,7 @@ async def _serve_world(
         Live(f"http://127.0.0.1:{port}", world, asyncio.get_running_loop(), table=table, app=app, token=token)
     )
     ready.set()
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
     await asyncio.to_thread(stop.wait)
     server.should_exit = True
     await serving

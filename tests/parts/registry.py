@@ -65,11 +65,11 @@ def running_registry(
             process.wait(PATIENCE)
 
 
-def htpasswd_auth(folder: Path) -> str:
-    """Return the section for one user with bcrypt, as docker-registry demands."""
+def htpasswd_auth(folder: Path, password: str = PASSWORD) -> str:
+    """Return the section for one user with bcrypt, as docker-registry demands; it takes a new one at once."""
     require("htpasswd")
     made = subprocess.run(
-        ["htpasswd", "-Bin", USER], input=PASSWORD.encode(), capture_output=True, check=True
+        ["htpasswd", "-Bin", USER], input=password.encode(), capture_output=True, check=True
     )
     (folder / "htpasswd").write_bytes(made.stdout)
     return f"auth: {{htpasswd: {{realm: test, path: {folder / 'htpasswd'}}}}}"

@@ -32,6 +32,7 @@ class Server:
     token: str = ""
     project: str = ""
     replies: bytes = b""
+    options: tuple[str, ...] = ("--engine", "embedded")
 
     @property
     def data(self) -> Path:
@@ -45,13 +46,18 @@ class Server:
 
     def command(self, port: int) -> list[str]:
         """Return the command line that serves this data folder."""
-        return [sys.executable, "-m", "towline", "serve", "--data", str(self.data), "--port", str(port)]
+        words = ["serve", "--data", str(self.data), "--port", str(port), *self.options]
+        return [sys.executable, "-m", "towline", *words]
 
     def start(self) -> None:
         """Start, and return once it is ready."""
+        self.begin()
+        until(lambda: self.ask("GET", "/readyz")[0] == 200, "the server to be ready")
+
+    def begin(self) -> None:
+        """Start, without waiting for anything."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(self.command(self.port), stdout=log, stderr=log)
-        until(lambda: self.ask("GET", "/readyz")[0] == 200, "the server to be ready")
 
     def stop(self) -> int:
         """End by SIGTERM; return the exit code."""
@@ -94,9 +100,9 @@ class Server:
 
 
 @contextmanager
-def running_server(folder: Path) -> Iterator[Server]:
+def running_server(folder: Path, *options: str) -> Iterator[Server]:
     """Serve until the block ends, then delete every deployment and end the process."""
-    made = Server(folder, free_port())
+    made = Server(folder, free_port(), options=options or Server.options)
     words = ["--email", EMAIL, "--password-stdin", "--organization", "acme", "--project", "demo"]
     admin = [sys.executable, "-m", "towline", "admin", "create-user", "--data", str(made.data), *words]
     subprocess.run(admin, input=PASSWORD.encode(), check=True, capture_output=True)

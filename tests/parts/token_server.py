@@ -41,12 +41,14 @@ class TokenServer:
     """Where it answers, whom it knows, and the logins (user, accepted) that it saw.
 
     An anonymous request gets a token without any right; a wrong password does too when ``lenient``,
-    the trap in which a login looks accepted.
+    the trap in which a login looks accepted. With ``offline`` it hands out identity tokens to who asks.
     """
 
     users: Mapping[str, User]
     lenient: bool = False
+    offline: bool = False
     port: int = 0
+    refreshing: dict[str, str] = field(default_factory=dict)
     logins: list[tuple[str, bool]] = field(default_factory=list)
     key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
 
@@ -81,7 +83,22 @@ class TokenServer:
         self.logins.append((name, accepted))
         if user is None or not accepted:
             return (200, {"token": self.token("", [])}) if self.lenient else (401, {"details": "incorrect"})
-        return 200, {"token": self.token(name, _granted(user, query.get("scope", [])))}
+        body = {"token": self.token(name, _granted(user, query.get("scope", [])))}
+        if query.get("offline_token") == ["true"] and self.offline:
+            body["refresh_token"] = f"refresh-{len(self.refreshing)}-{name}"
+            self.refreshing[body["refresh_token"]] = name
+        return 200, body
+
+    def exchange(self, form: Mapping[str, list[str]]) -> tuple[int, dict[str, Any]]:
+        """Return status and body for an identity token that is given for an access token."""
+        name = self.refreshing.get(form.get("refresh_token", [""])[0], "")
+        if form.get("grant_type") != ["refresh_token"] or not form.get("client_id"):
+            return 400, {"error": "unsupported_grant_type"}
+        self.logins.append((name or "<token>", bool(name)))
+        if not name:
+            return 400, {"error": "invalid_grant", "error_description": "the token was revoked"}
+        scopes = form.get("scope", [])
+        return 200, {"access_token": self.token(name, _granted(self.users[name], scopes)), "expires_in": 300}
 
     def token(self, subject: str, access: list[dict[str, Any]]) -> str:
         """Return a signed token."""
@@ -96,14 +113,22 @@ class TokenServer:
 
 
 @contextmanager
-def token_server(users: Mapping[str, User], *, lenient: bool = False) -> Iterator[TokenServer]:
+def token_server(
+    users: Mapping[str, User], *, lenient: bool = False, offline: bool = False
+) -> Iterator[TokenServer]:
     """Run a token server on a free port of the loopback."""
-    made = TokenServer(users, lenient)
+    made = TokenServer(users, lenient, offline)
 
     class Door(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             query = parse_qs(urlsplit(self.path).query)
-            status, body = made.answer(query, self.headers.get("Authorization", ""))
+            self._say(*made.answer(query, self.headers.get("Authorization", "")))
+
+        def do_POST(self) -> None:
+            content = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            self._say(*made.exchange(parse_qs(content.decode())))
+
+        def _say(self, status: int, body: dict[str, Any]) -> None:
             content = json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")

@@ -11,30 +11,41 @@ from datetime import timedelta
 from parts.fakes import (
     LINUX,
     CountedGuids,
+    CountedNumbers,
     CountedTokens,
     FakeEngine,
     ManualClock,
     QuickHasher,
     ScriptedProver,
+    ScriptedPullTokens,
 )
 from towline.domain.account import Access, Organization, Permission, Principal, Project, TokenLevel
 from towline.domain.credential import Password
 from towline.domain.deployment import Dependency, DeploymentDraft
 from towline.domain.listing import Page
 from towline.domain.package import EnvVar, Executable, PackageDraft, PackageSpec, Runtime
+from towline.domain.scopes import parse_scopes
 from towline.domain.secret import DockerDraft, DockerSecret, OpaqueDraft, Secret
+from towline.keychain.service_accounts import ClusterTokens
 from towline.keychain.stored import StoredKeychain
 from towline.ports import Claim, Present, Store, Vault
 from towline.services.accounts import Accounts
 from towline.services.audit import Audit
 from towline.services.bell import LocalBell
 from towline.services.deployments import Deployments
+from towline.services.device_logins import DeviceLogins
+from towline.services.doors import Doors
+from towline.services.handouts import Handouts
 from towline.services.packages import Packages
 from towline.services.projects import Projects
 from towline.services.proofs import Proofs
 from towline.services.registries import Registries
 from towline.services.secrets import Secrets
 from towline.services.standings import Standings
+from towline.services.tally import Tally
+from towline.services.tool_logins import ToolLogins
+from towline.services.views import Views
+from towline.services.webhooks import Webhooks
 from towline.store.keyring import Keyring
 from towline.store.sqlite import SqliteStore
 from towline.store.vault import SealingVault
@@ -89,9 +100,17 @@ class World:
     packages: Packages
     deployments: Deployments
     registries: Registries
+    webhooks: Webhooks
+    pull_tokens: ScriptedPullTokens
+    doors: Doors
+    tool_logins: ToolLogins
+    handouts: Handouts
+    tally: Tally
     accounts: Accounts
+    device_logins: DeviceLogins
     projects: Projects
     audit: Audit
+    views: Views
     access: Access
 
     async def rows(self) -> list[tuple[str, str, str, Mapping[str, str]]]:
@@ -145,6 +164,15 @@ class World:
         await self.store.write(lambda tx: tx.tenants.set_member(project.guid, principal.user.guid, (role,)))
         self.accounts.forget_access()
         return await self.accounts.access(principal, project.guid, permission=Permission.VIEW)
+
+    async def scoped(self, *scopes: str, name: str = "robot") -> Access:
+        """Return the access of a token of Jane's with these scopes, for her project alone."""
+        project = self.access.project.guid
+        _, text = await self.accounts.create_scoped_token(
+            self.access.principal, name=name, scopes=parse_scopes(scopes), project_guid=project, days=1
+        )
+        principal = await self.accounts.authenticate(text)
+        return await self.accounts.access(principal, project, permission=Permission.VIEW)
 
     async def deployed(
         self,
@@ -222,7 +250,16 @@ async def _world(store: Store, present: Present, present_public: Present) -> Wor
     vault = SealingVault(Keyring.fresh())
     prover, engine, hasher = ScriptedProver(), FakeEngine(clock=clock), QuickHasher()
     keychain = StoredKeychain(store=store, vault=vault, clock=clock)
-    standings = Standings(store=store, present=present, bell=bell, clock=clock, new_guid=new_guid)
+    tally = Tally()
+    standings = Standings(
+        store=store,
+        present=present,
+        bell=bell,
+        clock=clock,
+        new_guid=new_guid,
+        chance=lambda: 0.5,
+        tally=tally,
+    )
     proofs = Proofs(
         store=store,
         keychain=keychain,
@@ -232,6 +269,18 @@ async def _world(store: Store, present: Present, present_public: Present) -> Wor
         clock=clock,
         login_wait=0.05,
     )
+    secrets = Secrets(
+        store=store,
+        vault=vault,
+        keychain=keychain,
+        proofs=proofs,
+        present=present,
+        present_public=present_public,
+        bell=bell,
+        clock=clock,
+        new_guid=new_guid,
+    )
+    pull_tokens = ScriptedPullTokens()
     accounts = Accounts(store=store, hasher=hasher, clock=clock, new_guid=new_guid, new_token=CountedTokens())
     return World(
         store=store,
@@ -243,22 +292,34 @@ async def _world(store: Store, present: Present, present_public: Present) -> Wor
         engine=engine,
         keychain=keychain,
         proofs=proofs,
-        secrets=Secrets(
-            store=store,
-            vault=vault,
-            proofs=proofs,
-            present=present,
-            present_public=present_public,
-            bell=bell,
-            clock=clock,
-            new_guid=new_guid,
-        ),
+        secrets=secrets,
         packages=Packages(store=store, clock=clock, new_guid=new_guid),
         deployments=Deployments(store=store, engine=engine, bell=bell, clock=clock, new_guid=new_guid),
         registries=Registries(store=store, bell=bell, clock=clock),
+        webhooks=Webhooks(
+            store=store,
+            vault=vault,
+            bell=bell,
+            clock=clock,
+            new_guid=new_guid,
+            new_key=lambda: "twh_obviously-a-test-key",
+        ),
+        pull_tokens=pull_tokens,
+        doors=Doors(store=store, keychain=keychain, service_accounts=ClusterTokens(), clock=clock),
+        tool_logins=ToolLogins(store=store, secrets=secrets, clock=clock),
+        handouts=Handouts(store=store, keychain=keychain, tokens=pull_tokens, clock=clock),
+        tally=tally,
         accounts=accounts,
+        device_logins=DeviceLogins(
+            store=store,
+            issuing=accounts.issuing,
+            clock=clock,
+            new_code=CountedTokens(),
+            below=CountedNumbers(),
+        ),
         projects=Projects(store=store, clock=clock, new_guid=new_guid, on_change=accounts.forget_access),
         audit=Audit(store=store),
+        views=Views(store=store),
         access=await _jane(accounts),
     )
 

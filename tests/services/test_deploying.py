@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from parts.world import IMAGE, World, deployment_draft, package_draft
@@ -43,6 +45,14 @@ async def test_a_device_package_is_stored_but_not_deployed(world: World) -> None
     with pytest.raises(InvalidInput, match="no device engine") as caught:
         await world.deployments.create(world.access, deployment_draft(package="edge"))
     assert caught.value.field == "spec.runtime"
+
+
+async def test_a_package_that_wants_the_hosts_processes_is_stored_but_not_deployed(world: World) -> None:
+    draft = package_draft("nosy")
+    await world.packages.create(world.access, replace(draft, spec=replace(draft.spec, host_pid=True)))
+    with pytest.raises(InvalidInput, match="other programs' processes") as caught:
+        await world.deployments.create(world.access, deployment_draft(package="nosy"))
+    assert caught.value.field == "spec.hostPID"
 
 
 async def test_a_live_name_is_a_conflict_and_a_deleted_one_is_free(packed: World) -> None:

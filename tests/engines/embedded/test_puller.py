@@ -266,9 +266,10 @@ async def test_a_refusal_of_anothers_login_does_not_spoil_a_pull_that_joined_it(
     )
     lab.source.refuse = {"bad": FindingCode.NO_PULL_PERMISSION}
     lab.source.pause = asyncio.Event()
-    refused, joined = (asyncio.create_task(lab.pull(image, access)) for access in (bad, good))
+    refused = asyncio.create_task(lab.pull(image, bad))
     while not lab.source.asked:  # noqa: ASYNC110 - it stands at the pause
         await asyncio.sleep(0)
+    joined = asyncio.create_task(lab.pull(image, good))
     lab.source.pause.set()
     assert (await joined).digest == image.digest
     with pytest.raises(PullRefused, match="no-pull-permission"):

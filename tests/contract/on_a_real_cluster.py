@@ -1,0 +1,174 @@
+"""The engine contract on the cluster that KUBECONFIG leads to: ``make e2e-kubernetes``.
+
+No test run collects this file by itself. It needs a registry that this machine may push to and the cluster's
+nodes may pull from, with a login; the image of the suite is pushed there first:
+
+- ``TOWLINE_E2E_REGISTRY`` (127.0.0.1:5099), ``TOWLINE_E2E_USERNAME`` (puller), ``TOWLINE_E2E_PASSWORD``
+- ``TOWLINE_E2E_REPOSITORY`` (towline/lab), ``TOWLINE_E2E_NAMESPACE`` (a namespace is made where it is empty)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import secrets
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from engine_lab import GUID, workload
+from engine_suite import FOREVER, EngineSuite, Watch, log_of
+
+from parts import layers
+from parts.images import folders_layout
+from parts.registry import RealRegistry, push
+from towline.domain.causes import FindingCode
+from towline.domain.credential import Credential, Password
+from towline.domain.errors import PullRefused
+from towline.domain.package import LivenessProbe, RestartPolicy
+from towline.domain.proof import Platform
+from towline.domain.registry import RegistrySettings
+from towline.domain.workload import Drift, PullAccess, ReplicaState, Workload
+from towline.engines.kubernetes import access
+from towline.engines.kubernetes.cluster import Cluster
+from towline.engines.kubernetes.engine import KubernetesEngine
+from towline.engines.kubernetes.naming import Names
+from towline.engines.kubernetes.seen import SeenDeployment, SeenPod, SeenSecret
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+REGISTRY = os.environ.get("TOWLINE_E2E_REGISTRY", "127.0.0.1:5099")
+USERNAME = os.environ.get("TOWLINE_E2E_USERNAME", "puller")
+PASSWORD = os.environ.get("TOWLINE_E2E_PASSWORD", "right-password")
+REPOSITORY = os.environ.get("TOWLINE_E2E_REPOSITORY", "towline/lab")
+NAMESPACE = os.environ.get("TOWLINE_E2E_NAMESPACE", "")
+INSTANCE = f"e2e-{secrets.token_hex(3)}"
+
+
+@pytest.fixture(scope="session")
+def image(tmp_path_factory) -> str:
+    """Push the image of the suite; return its reference by digest."""
+    folder = tmp_path_factory.mktemp("image")
+    config = layers.Config()
+    layout = folders_layout(
+        folder / "layout",
+        layers.make_layers(folder / "rootfs"),
+        config={
+            "Entrypoint": config.entrypoint,
+            "Cmd": config.cmd,
+            "Env": ["PATH=/bin", *(f"{name}={value}" for name, value in config.environment.items())],
+            "User": config.user,
+            "WorkingDir": config.working_dir,
+            "StopSignal": config.stop_signal,
+        },
+    )
+    reference = push(RealRegistry(REGISTRY), layout, f"{REPOSITORY}:1", login=f"{USERNAME}:{PASSWORD}")
+    index = json.loads((layout / "index.json").read_text())
+    return f"{reference}@{index['manifests'][0]['digest']}"
+
+
+class ClusterLab:
+    """Makes workloads of the pushed image."""
+
+    def __init__(self, image: str) -> None:
+        self.image = image
+        self.drifts: list[Drift] = []
+        self.cluster = Cluster(access.configuration())
+        self.names = Names(INSTANCE, prefix="towline-e2e-", namespace=NAMESPACE)
+        self.engine = KubernetesEngine(
+            self.cluster,
+            self.names,
+            platform=Platform("linux", "amd64"),
+            clock=lambda: datetime.now(UTC),
+            jitter=random.random,
+            tell=self._note,
+        )
+
+    async def _note(self, drift: Drift) -> None:
+        self.drifts.append(drift)
+
+    def workload(self, script: str, **changes: Any) -> Workload:
+        """Return a workload that runs a shell script in the image."""
+        password = changes.pop("password", PASSWORD)
+        made = workload(script, **{"image": self.image, **changes})
+        login = Credential(USERNAME, Password(password))
+        opened = PullAccess(RegistrySettings.default(REGISTRY), login)
+        return replace(made, executables=tuple(replace(each, access=opened) for each in made.executables))
+
+
+@pytest.fixture
+async def lab(image: str) -> AsyncIterator[ClusterLab]:
+    lab = ClusterLab(image)
+    await lab.engine.start()
+    yield lab
+    await lab.engine.remove(GUID)
+    await lab.engine.close()
+
+
+@pytest.fixture
+async def watch(lab: ClusterLab) -> AsyncIterator[Watch]:
+    watch = Watch(lab.engine)
+    yield watch
+    await watch.close()
+
+
+class TestOnARealCluster(EngineSuite):
+    """The contract, but for probes of ports of the machine that the tests run on."""
+
+    test_a_port_that_is_closed_fails_the_probe_and_an_open_one_does_not = None
+    test_a_probe_by_http_asks_as_it_was_told = None
+    test_an_answer_that_is_an_error_fails_the_probe = None
+
+    async def test_a_failing_process_is_started_again_after_a_pause(
+        self, lab: ClusterLab, watch: Watch
+    ) -> None:
+        """The run is long enough for the kubelet to tell of it."""
+        await lab.engine.apply(lab.workload("sleep 3; exit 9", restart=RestartPolicy.ON_FAILURE))
+        resting = await watch.state(ReplicaState.BACKING_OFF)
+        assert resting.exit_code == 9
+        again = await watch.until(lambda fact: fact.restart_count >= 1 and fact.state is ReplicaState.RUNNING)
+        assert again.started_at is not None
+        assert resting.started_at is not None
+        assert again.started_at > resting.started_at
+
+    async def test_a_container_that_fails_its_probe_is_ended_with_the_finding(
+        self, lab: ClusterLab, watch: Watch
+    ) -> None:
+        probe = LivenessProbe(command=("false",), period=1, failures=2)
+        await lab.engine.apply(lab.workload(FOREVER, probe=probe, restart=RestartPolicy.ON_FAILURE))
+        ended = await watch.until(lambda fact: fact.finding is not None)
+        assert ended.finding is not None
+        assert ended.finding.code is FindingCode.PROBE_FAILED
+
+    async def test_a_question_without_an_answer_counts_as_a_failure(
+        self, lab: ClusterLab, watch: Watch
+    ) -> None:
+        probe = LivenessProbe(command=("sleep", "60"), period=1, timeout=1, failures=1)
+        await lab.engine.apply(lab.workload(FOREVER, probe=probe, restart=RestartPolicy.NEVER))
+        ended = await watch.until(lambda fact: fact.finding is not None)
+        assert ended.finding is not None
+        assert ended.finding.code is FindingCode.PROBE_FAILED
+
+
+async def test_a_wrong_password_becomes_its_finding_and_is_not_tried_on(lab: ClusterLab) -> None:
+    with pytest.raises(PullRefused) as caught:
+        await lab.engine.apply(lab.workload(FOREVER, password="not-the-password"))
+    assert caught.value.finding.code is FindingCode.WRONG_CREDENTIALS
+    assert await lab.engine.inventory() == []
+
+
+async def test_removal_leaves_nothing_of_ours(lab: ClusterLab) -> None:
+    await lab.engine.apply(lab.workload(FOREVER, replicas=2, environment={"WORD": "swordfish"}))
+    await lab.engine.remove(GUID)
+    for kind in (SeenDeployment, SeenPod, SeenSecret):
+        assert (await lab.cluster.list(kind, labels=lab.names.selector)).items == ()
+
+
+async def test_the_password_is_in_no_log_and_no_fact(lab: ClusterLab, watch: Watch) -> None:
+    await lab.engine.apply(lab.workload("env; exec sleep 1000"))
+    log = await log_of(lab.engine, lab.workload(""))
+    assert PASSWORD not in log
+    assert PASSWORD not in repr(watch.facts)

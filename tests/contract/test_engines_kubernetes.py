@@ -1,0 +1,83 @@
+"""The Kubernetes engine: the contract of all engines, on the tests' own cluster."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from engine_lab import GUID, workload
+from engine_suite import FOREVER, EngineSuite, Watch
+
+from parts.kube.lab import Kubernetes, kubernetes
+from towline.domain.causes import FindingCode
+from towline.domain.package import LivenessProbe, RestartPolicy
+from towline.domain.workload import ReplicaState, Workload
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from towline.engines.kubernetes.engine import KubernetesEngine
+
+
+class KubernetesLab:
+    """Makes workloads that the tests' node can run."""
+
+    def __init__(self, cluster: Kubernetes) -> None:
+        self.cluster = cluster
+        self.engine: KubernetesEngine = cluster.engine()
+
+    def workload(self, script: str, **changes: Any) -> Workload:
+        """Return a workload that runs a shell script."""
+        return workload(script, **changes)
+
+
+@pytest.fixture
+async def lab(tmp_path: Path) -> AsyncIterator[KubernetesLab]:
+    async with kubernetes(tmp_path) as cluster:
+        cluster.node.stop_signal = signal.SIGINT
+        cluster.node.missing.add("registry.test/no/such@sha256:" + "0" * 64)
+        lab = KubernetesLab(cluster)
+        await lab.engine.start()
+        yield lab
+        await lab.engine.remove(GUID)
+        await lab.engine.close()
+
+
+class TestKubernetesEngine(EngineSuite):
+    """The contract, but for what only a container has (its own memory, files and users) and for probes of
+    this machine's ports: those are tried where the containers are real, see ``make e2e-kubernetes``.
+    """
+
+    test_a_program_for_another_processor_is_a_finding = None
+    test_too_much_memory_is_a_finding = None
+    test_the_images_own_settings_hold = None
+    test_the_packages_settings_stand_above_the_images = None
+    test_a_given_command_keeps_the_images_entrypoint = None
+    test_a_command_of_a_probe_runs_as_the_executable_does = None
+    test_a_port_that_is_closed_fails_the_probe_and_an_open_one_does_not = None
+    test_a_probe_by_http_asks_as_it_was_told = None
+    test_an_answer_that_is_an_error_fails_the_probe = None
+
+    async def test_a_container_that_fails_its_probe_is_ended_with_the_finding(
+        self, lab: KubernetesLab, watch: Watch
+    ) -> None:
+        probe = LivenessProbe(command=("false",), period=1, failures=2)
+        await lab.engine.apply(lab.workload(FOREVER, probe=probe, restart=RestartPolicy.ON_FAILURE))
+        ended = await watch.state(ReplicaState.BACKING_OFF)
+        assert ended.finding is not None
+        assert ended.finding.code is FindingCode.PROBE_FAILED
+        assert ended.finding.detail.startswith("Liveness probe failed")
+        again = await watch.until(lambda fact: fact.restart_count == 1 and fact.state is ReplicaState.RUNNING)
+        assert again.finding is None
+
+    async def test_a_question_without_an_answer_counts_as_a_failure(
+        self, lab: KubernetesLab, watch: Watch
+    ) -> None:
+        probe = LivenessProbe(command=("sleep", "60"), period=1, timeout=1, failures=1)
+        await lab.engine.apply(lab.workload(FOREVER, probe=probe, restart=RestartPolicy.NEVER))
+        ended = await watch.state(ReplicaState.EXITED)
+        assert ended.finding is not None
+        assert ended.finding.code is FindingCode.PROBE_FAILED
+        assert "timed out" in ended.finding.detail

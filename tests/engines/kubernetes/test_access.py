@@ -1,0 +1,114 @@
+"""Signing in to a cluster: files, plugins, tokens that run out, and what is said when it cannot be done."""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import warnings
+from typing import TYPE_CHECKING
+
+import pytest
+
+from parts.kube.workloads import workload
+from towline.domain.errors import InvalidInput
+from towline.domain.workload import ReplicaState
+from towline.engines.kubernetes import access
+from towline.engines.kubernetes.cluster import Cluster
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from parts.kube.lab import Kubernetes
+
+
+def kubeconfig(cluster: Kubernetes, user: dict[str, object]) -> str:
+    """Write a kubeconfig whose user signs in in that way; return its path."""
+    config = json.loads(cluster.api.kubeconfig())
+    config["users"][0]["user"] = user
+    path = cluster.folder / "own"
+    path.write_text(json.dumps(config))
+    return str(path)
+
+
+def plugin(folder: Path, version: str) -> dict[str, object]:
+    """Return a user whose plugin prints the token in a file, if it is spoken to in its version."""
+    script = folder / "plugin.py"
+    script.write_text(
+        "import json, os, pathlib, sys\n"
+        f"info = json.loads(os.environ.get('KUBERNETES_EXEC_INFO') or '{{}}')\n"
+        f"asked = info.get('apiVersion', '{version}')\n"
+        f"token = pathlib.Path('{folder / 'token'}').read_text()\n"
+        f"assert asked == '{version}', asked\n"
+        "print(json.dumps({'apiVersion': asked, 'kind': 'ExecCredential', 'status': {'token': token}}))\n"
+    )
+    return {"exec": {"apiVersion": version, "command": sys.executable, "args": [str(script)]}}
+
+
+@pytest.mark.parametrize("way", ["tokenFile", "v1beta1", "v1"])
+async def test_a_token_that_ran_out_is_renewed_while_the_engine_works(cluster: Kubernetes, way: str) -> None:
+    token = cluster.folder / "token"
+    token.write_text(cluster.api.token)
+    version = f"client.authentication.k8s.io/{way}"
+    user = {"tokenFile": str(token)} if way == "tokenFile" else plugin(cluster.folder, version)
+    engine = cluster.engine_on(Cluster(access.configuration(kubeconfig(cluster, user))))
+    await engine.start()
+    await engine.apply(workload())
+    cluster.api.token = "the next token"
+    token.write_text(cluster.api.token)
+    cluster.api.cut_streams()
+    await engine.apply(workload(generation=2))
+    assert {fact.state for fact in await engine.inventory()} == {ReplicaState.RUNNING}
+    assert {fact.generation for fact in await engine.inventory()} == {1, 2}
+    await engine.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot be read"),
+        ("[1, 2", "is no kubeconfig"),
+        ("[]", "is no kubeconfig"),
+        ("{}", "is no kubeconfig"),
+        ('{"clusters": [{"name": "x", "cluster": {"server": 3}}], "contexts": []}', "is no kubeconfig"),
+        ('{"clusters": [], "contexts": [], "users": []}', "current context"),
+        ('{"clusters": [], "contexts": [], "users": [], "current-context": "x"}', "Context 'x' not found"),
+    ],
+)
+def test_a_kubeconfig_that_is_none_is_named_with_what_would_be_right(tmp_path, content, said) -> None:
+    path = tmp_path / "kubeconfig"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InvalidInput) as caught:
+        access.configuration(str(path))
+    assert caught.value.field == "kubernetes_kubeconfig"
+    assert said in caught.value.problem
+    assert caught.value.rule
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"certificate-authority": "/no/such/file"},
+        {"certificate-authority-data": "%%%"},
+        {"certificate-authority-data": "bm90IGEgY2VydGlmaWNhdGU="},
+    ],
+    ids=str,
+)
+def test_certificates_that_cannot_be_read_are_told_before_anything_starts(tmp_path, broken) -> None:
+    """The library leaves the file that it writes such data to for the collector to close."""
+    path = tmp_path / "kubeconfig"
+    config = {
+        "current-context": "prod",
+        "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1", **broken}}],
+        "contexts": [{"name": "prod", "context": {"cluster": "c", "user": "u"}}],
+        "users": [{"name": "u", "user": {}}],
+    }
+    path.write_text(json.dumps(config))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        with pytest.raises(InvalidInput) as caught:
+            access.cluster(str(path))
+        assert "'prod'" in caught.value.problem
+        del caught
+        gc.collect()
