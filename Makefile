@@ -4,10 +4,10 @@ BIN := .venv/bin
 CODE := src tests $(wildcard demo bench docs/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test check bench docs clean
+.PHONY: help demo demo-stop test check bench docs findings e2e-docker storm-docker e2e-kubernetes rio-table screenshots assets clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/.run ## show the main job: a private image deployed with a pull secret
 	@$(BIN)/python -m demo
@@ -15,8 +15,8 @@ demo: .venv/.run ## show the main job: a private image deployed with a pull secr
 demo-stop: .venv/.run ## stop what `make demo` left running
 	@$(BIN)/python -m demo stop
 
-test: check ## set everything up and run all tests
-	@$(BIN)/pytest
+test: check .venv/.rio ## set everything up and run all tests
+	@$(BIN)/pytest --numprocesses 3 --dist loadfile
 
 check: .venv/.test ## format, lint, types, layers
 	@$(BIN)/ruff check $(CODE)
@@ -30,8 +30,33 @@ docs: .venv/.run ## generate the reference pages
 bench: .venv/.run ## print the budgets of the design with today's figures
 	@$(BIN)/python -m bench
 
+findings: .venv/.test ## ask the corpus of registry answers, say what was found and how fast
+	@PYTHONPATH=tests $(BIN)/python -m findings
+
+rio-table: .venv/.test .venv/.rio ## run every command of the real rio, write down what each answers
+	@PYTHONPATH=tests $(BIN)/python -m rio
+	@$(BIN)/python docs/generate.py
+
+e2e-docker: .venv/.test ## run the engine's contract on the Docker Engine that DOCKER_HOST names
+	@test -n "$$DOCKER_HOST" || { echo "set DOCKER_HOST=unix:///path to the Engine's socket"; exit 1; }
+	@REQUIRE=all $(BIN)/pytest tests/contract/test_engines_docker.py tests/e2e/test_docker.py
+
+e2e-kubernetes: .venv/.test ## run the engine contract on the cluster that KUBECONFIG leads to
+	@$(BIN)/pytest tests/contract/on_a_real_cluster.py
+
+storm-docker: .venv/.test ## kill Towline 200 times in a storm of changes on a Docker Engine of its own
+	@REQUIRE=all STORM_KILLS=200 $(BIN)/pytest -s -o faulthandler_timeout=3600 tests/e2e/test_docker_storm.py
+
+screenshots: .venv/.test ## take a picture of every page of the console into docs/screenshots
+	@PYTHONPATH=tests $(BIN)/python -m screenshots
+
+assets: ## renew what the console serves from elsewhere (needs npm)
+	@cd assets && npm ci --no-audit --no-fund && npm run build
+
 clean: ## remove what the other targets made
-	rm -rf .venv .demo build .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .demo build dist *.egg-info assets/node_modules \
+	  .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find src tests demo bench docs -type d -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/bin/python:
 	@echo "making the virtual environment"
@@ -53,4 +78,10 @@ clean: ## remove what the other targets made
 	@echo "installing what the tests need"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/test.txt
 	@$(BIN)/python -c 'import pytest, schemathesis, rapyuta_io_sdk_v2'
+	@touch $@
+
+.venv/.rio: requirements/rio.txt | .venv/bin/python
+	@echo "installing the real rio, whose pins are not ours, into an environment of its own"
+	@$(PYTHON) -m venv --clear .venv/rio
+	@.venv/rio/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/rio.txt
 	@touch $@

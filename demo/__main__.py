@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +14,12 @@ from typing import Any
 
 from demo import place, registry
 from demo.client import Client
-from demo.place import DemoFailed, say, wait_for
+from demo.place import DemoFailed, Unfit, say, wait_for
 
 EMAIL = "demo@example.com"
+_FAILURES = (
+    DemoFailed, OSError, subprocess.CalledProcessError, http.client.HTTPException, ValueError, KeyError,
+)  # fmt: skip
 E153 = (
     "DEP_E153 (Could not pull either the docker image or the built package artifact "
     "for the component on the cloud)"
@@ -23,24 +28,40 @@ E153 = (
 
 def main() -> int:
     """Run the demo, or stop it; return the exit code."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
     try:
+        stop()
         if sys.argv[1:] == ["stop"]:
-            stop()
+            say("nothing of the demo runs now")
             return 0
-        stop()
         tell()
-    except (DemoFailed, OSError, subprocess.CalledProcessError) as error:
-        print(
-            f"\nThe demo failed: {error}\n\nThe server's last lines:\n{place.tail('towline')}",
-            file=sys.stderr,
-        )
-        if os.environ.get("DEMO_EXIT"):
-            stop()
-        return 1
-    if os.environ.get("DEMO_EXIT"):
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return _ended(130)
+    except _FAILURES as error:
+        print(f"\nThe demo failed: {str(error) or type(error).__name__}", file=sys.stderr)
+        if not isinstance(error, Unfit):
+            print(f"\nThe server's last lines:\n{place.tail('towline')}", file=sys.stderr)
+        return _ended(1) if os.environ.get("DEMO_EXIT") else 1
+    return _ended(0) if os.environ.get("DEMO_EXIT") else 0
+
+
+def _ended(code: int) -> int:
+    """Stop everything; return ``code``, or 1 if something is left over. Further signals wait for that."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    try:
         stop()
-        say("stopped and cleaned up")
-    return 0
+    except _FAILURES as error:
+        print(f"\nNot everything could be stopped: {error}", file=sys.stderr)
+        return code or 1
+    say("stopped and cleaned up")
+    return code
+
+
+def _leave(*_: object) -> None:
+    raise KeyboardInterrupt  # so that what was started ends, as with Ctrl-C
 
 
 def tell() -> None:
@@ -52,8 +73,8 @@ def tell() -> None:
     say(f"the image is {private.image}")
     client, password = _serve()
     _show_running(client, private)
-    _show_refused(client, private)
-    _show_corrected(client, private)
+    refused = _show_refused(client, private)
+    _show_corrected(client, private, guid=refused)
     if not os.environ.get("DEMO_EXIT"):
         _farewell(client.port, password)
 
@@ -72,7 +93,7 @@ def _serve() -> tuple[Client, str]:
     keep.write_text(f"{password}\n")
     client = Client(registry.free_port())
     (place.FOLDER / "port").write_text(str(client.port))
-    place.start("towline", [place.towline(), "serve", "--data", data, "--port", str(client.port)])
+    place.start("towline", place.serve(data, client.port))
     wait_for("the server", lambda: client.ask("GET", "/readyz")[0] == 200 or None)
     client.sign_in(EMAIL, password)
     say(f"the server answers at http://127.0.0.1:{client.port}")
@@ -94,7 +115,8 @@ def _show_running(client: Client, private: registry.Registry) -> None:
     say(f"its log: {line}")
 
 
-def _show_refused(client: Client, private: registry.Registry) -> None:
+def _show_refused(client: Client, private: registry.Registry) -> str:
+    """Show the refusal; return the refused deployment's guid."""
     print()
     say("now the same with a wrong password: secret, package and deployment 'typo'")
     document = client.secret("typo", registry=private.address, username=registry.USER, password="not-it")
@@ -114,14 +136,17 @@ def _show_refused(client: Client, private: registry.Registry) -> None:
         where = f"{seen['method']} {seen['origin']}{seen['path']}"
         print(f"          {label:9} {where} (authorization: {seen['sent']}) -> {outcome}")
     print(f"          fix       {finding['fix']}\n")
+    return str(client.call("GET", "/v2/deployments/typo/")["metadata"]["guid"])
 
 
-def _show_corrected(client: Client, private: registry.Registry) -> None:
+def _show_corrected(client: Client, private: registry.Registry, *, guid: str) -> None:
     say("correcting the secret, and touching nothing else")
     login = {"registry": private.address, "username": registry.USER, "password": private.password}
     document = client.secret("typo", **login, method="PUT")
     say(f"the secret was tried at its registry: {_verdict(document, 'verified')}")
     _running(client, "typo")
+    if client.call("GET", "/v2/deployments/typo/")["metadata"]["guid"] != guid:
+        raise DemoFailed("another deployment of that name runs")
     say("the same deployment went on by itself")
 
 
@@ -135,9 +160,17 @@ def _running(client: Client, name: str) -> None:
         if now != last:
             say(f"deployment '{name}': {now}")
             last = now
+        _check_engine(status)
         return status if now == "Succeeded, Running" else None
 
     wait_for(f"deployment {name!r} to run", seen)
+
+
+def _check_engine(status: Any) -> None:
+    """Raise Unfit when this machine runs no containers: waiting would not change that."""
+    for finding in status.get("findings", ()):
+        if finding["code"] == "engine-unreachable":
+            raise Unfit(f"{finding['detail']}\n{finding['fix']}")
 
 
 def _with_error(status: Any) -> Any:
@@ -162,25 +195,40 @@ All seen. The server and the registry go on running.
 
 
 def stop() -> None:
-    """End what an earlier run left: its containers through the API, then the server and the registry."""
+    """End what an earlier run left: its containers, through the API if that can be, server and registry.
+
+    Raises DemoFailed, and keeps the folder, while anything of it still runs.
+    """
     if not place.FOLDER.exists():
         return
-    say("stopping what runs from before")
-    _end_containers()
+    say("stopping the demo that runs")
+    containers = place.FOLDER / "data" / "engine" / "containers"
+    if _holds(containers):
+        try:
+            _end_containers(containers)
+        except _FAILURES as error:
+            say(f"the server does not end its containers ({error}); ending them without it")
     for name in ("towline", "registry"):
         place.stop(name)
+    if _holds(containers):
+        place.end_monitors(containers)
+    left = place.left_over()
+    if left:
+        raise DemoFailed(f"still there: {', '.join(left)}")
     shutil.rmtree(place.FOLDER)
 
 
-def _end_containers() -> None:
-    try:
-        client = Client(int((place.FOLDER / "port").read_text()))
-        client.sign_in(EMAIL, (place.FOLDER / "password").read_text().strip())
-        for each in client.call("GET", "/v2/deployments/?limit=100")["items"]:
-            client.call("DELETE", f"/v2/deployments/{each['metadata']['name']}/")
-    except (FileNotFoundError, DemoFailed):
-        return  # there was no server any more; a new one on the same folder would find its containers
-    containers = place.FOLDER / "data" / "engine" / "containers"
+def _end_containers(containers: Path) -> None:
+    """Ask the server to end its containers; one that is gone is started again, as only it can end them."""
+    client = Client(int((place.FOLDER / "port").read_text()))
+    if client.ask("GET", "/readyz")[0] != 200:
+        place.stop("towline")
+        data = str(place.FOLDER / "data")
+        place.start("towline", place.serve(data, client.port))
+        wait_for("the server", lambda: client.ask("GET", "/readyz")[0] == 200 or None)
+    client.sign_in(EMAIL, (place.FOLDER / "password").read_text().strip())
+    for each in client.call("GET", "/v2/deployments/?limit=100")["items"]:
+        client.call("DELETE", f"/v2/deployments/{each['metadata']['name']}/")
     wait_for("the containers to end", lambda: None if _holds(containers) else True, seconds=40)
 
 

@@ -31,18 +31,22 @@ class DemoFailed(Exception):
     """A step did not come true; the text says which and what was seen."""
 
 
+class Unfit(DemoFailed):
+    """This machine lacks something; the text says what, and the remedy. The server's log adds nothing."""
+
+
 def say(text: str) -> None:
     """Print one line of progress with the time since the start."""
     print(f"{time.monotonic() - BEGAN:6.1f} s  {text}", flush=True)
 
 
-def wait_for(what: str, seen: Callable[[], T | None], *, seconds: float = 60) -> T:
+def wait_for(what: str, seen: Callable[[], T | None], *, seconds: float = 60, pause: float = 0.05) -> T:
     """Return what ``seen`` returns as soon as that is not None."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if (found := seen()) is not None:
             return found
-        time.sleep(0.05)
+        time.sleep(pause)
     raise DemoFailed(f"waited {seconds:g} s for {what}")
 
 
@@ -54,11 +58,14 @@ def need_programs() -> None:
         return
     command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise DemoFailed(f"these are needed first: sudo {' '.join(command)}")
+        raise Unfit(f"these are needed first: sudo {' '.join(command)}")
     say(f"installing {', '.join(missing)} from the distribution")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(["apt-get", "update", "-qq"], env=environment, check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for words in (["apt-get", "update", "-qq"], command):
+        done = subprocess.run(words, env=environment, capture_output=True, check=False)
+        if done.returncode:
+            last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+            raise Unfit(f"{' '.join(words)} failed: {last}")
 
 
 def start(name: str, command: list[str]) -> int:
@@ -67,7 +74,9 @@ def start(name: str, command: list[str]) -> int:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=FOLDER
         )
-    (FOLDER / f"{name}.pid").write_text(f"{process.pid} {_started_at(process.pid)}")
+    fresh = FOLDER / f"{name}.pid.new"
+    fresh.write_text(f"{process.pid} {_started_at(process.pid) or 0}")
+    fresh.rename(FOLDER / f"{name}.pid")
     return process.pid
 
 
@@ -81,6 +90,28 @@ def stop(name: str, *, seconds: float = 20) -> None:
         os.kill(int(pid), signal.SIGTERM)
         wait_for(f"{name} to end", lambda: None if _runs(int(pid), started_at) else True, seconds=seconds)
     (FOLDER / f"{name}.pid").unlink()
+
+
+def end_monitors(containers: Path) -> None:
+    """End containers without their server, by ending what looks after each of them."""
+    for written in containers.glob("*/monitor"):
+        pid = int(written.read_text())
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if Path(f"/proc/{pid}/comm").read_text().strip() == "towline-monitor":
+                os.kill(pid, signal.SIGTERM)
+    wait_for("the containers to end", lambda: None if left_over() else True, seconds=40)
+
+
+def left_over() -> list[str]:
+    """Return what of the demo still runs or is mounted: processes that name its folder, and mounts in it."""
+    mine = str(FOLDER).encode()
+    found = []
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if folder.name.isdigit() and mine in (folder / "cmdline").read_bytes():
+                found.append(f"process {folder.name}")
+    mounts = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    return found + [f"mount {line.split()[4].decode()}" for line in mounts if mine + b"/" in line]
 
 
 def tail(name: str, lines: int = 15) -> str:
@@ -117,3 +148,8 @@ def program(name: str) -> str:
 def towline() -> str:
     """Return the command of this checkout's environment."""
     return str(Path(sys.executable).parent / "towline")
+
+
+def serve(data: str, port: int) -> list[str]:
+    """Return the command that serves a data folder with the embedded engine, whatever else is here."""
+    return [towline(), "serve", "--data", data, "--port", str(port), "--engine", "embedded"]

@@ -10,10 +10,13 @@ import io
 import json
 import platform
 import socket
+import struct
 import subprocess
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from demo import place
 
@@ -59,7 +62,7 @@ def run(password: str) -> Registry:
     config.write_text(_CONFIG.format(storage=storage, port=registry.port, htpasswd=passwords))
     place.start("registry", [place.program("docker-registry"), "serve", str(config)])
     place.wait_for("the registry", lambda: _status(registry, "GET", "/v2/", b"", {}) == 200 or None)
-    _push(registry)
+    push(registry, REPOSITORY, "1.0", [_layer()], command=["sh", "-c", _LOOP])
     return registry
 
 
@@ -70,30 +73,56 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _push(registry: Registry) -> None:
-    layer = _layer()
-    config = _config(layer)
-    packed = gzip.compress(layer, mtime=0)
+def push(
+    registry: Registry,
+    repository: str,
+    tag: str,
+    layers: Sequence[bytes],
+    *,
+    command: Sequence[str] = (),
+    level: int = 9,
+) -> dict[str, Any]:
+    """Push an image of these tars, compressed with gzip's ``level``; return its manifest."""
+    config = _config(layers, command)
+    described = []
+    for layer in layers:
+        packed = gzip.compress(layer, compresslevel=level, mtime=0)
+        _upload(registry, repository, packed)
+        described.append(_descriptor(packed, "application/vnd.oci.image.layer.v1.tar+gzip"))
+    _upload(registry, repository, config)
     manifest = {
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "config": _descriptor(config, "application/vnd.oci.image.config.v1+json"),
-        "layers": [_descriptor(packed, "application/vnd.oci.image.layer.v1.tar+gzip")],
+        "layers": described,
     }
-    for blob in (config, packed):
-        _upload(registry, blob)
-    headers = {"Content-Type": manifest["mediaType"]}
-    path = f"/v2/{REPOSITORY}/manifests/1.0"
+    headers = {"Content-Type": "application/vnd.oci.image.manifest.v1+json"}
+    path = f"/v2/{repository}/manifests/{tag}"
     status = _status(registry, "PUT", path, json.dumps(manifest).encode(), headers)
     if status != 201:
         raise place.DemoFailed(f"the registry answered {status} to the image's manifest")
+    return manifest
+
+
+def basic(registry: Registry) -> str:
+    """Return the docker authorization token of the registry's login."""
+    return base64.b64encode(f"{USER}:{registry.password}".encode()).decode()
+
+
+def architecture() -> str:
+    """Return this machine's processor as images name it."""
+    machine = platform.machine()
+    return _MACHINES.get(machine, machine)
 
 
 def _layer() -> bytes:
     """Return a tar with a static busybox and links to it."""
+    busybox = Path(place.program("busybox")).resolve()
+    if _has_interpreter(busybox.read_bytes()):
+        raise place.Unfit("busybox is not static here: sudo apt-get install busybox-static")
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        tar.add(Path(place.program("busybox")).resolve(), "bin/busybox")
+        tar.add(busybox, "bin/busybox")
         for applet in ("sh", "sleep", "date", "echo", "env", "ls", "cat"):
             link = tarfile.TarInfo(f"bin/{applet}")
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"
@@ -101,20 +130,32 @@ def _layer() -> bytes:
     return buffer.getvalue()
 
 
-def _config(layer: bytes) -> bytes:
-    machine = platform.machine()
+def _has_interpreter(program: bytes) -> bool:
+    """Whether an ELF program needs a dynamic linker: it has a program header of type PT_INTERP (3)."""
+    wide, order = program[4] == 2, "<" if program[5] == 1 else ">"
+    start, size, count = (
+        struct.unpack_from(f"{order}Q", program, 32)[0]
+        if wide
+        else struct.unpack_from(f"{order}I", program, 28)[0],
+        *struct.unpack_from(f"{order}HH", program, 54 if wide else 42),
+    )
+    kinds = (struct.unpack_from(f"{order}I", program, start + size * at)[0] for at in range(count))
+    return 3 in kinds
+
+
+def _config(layers: Sequence[bytes], command: Sequence[str]) -> bytes:
     return json.dumps(
         {
-            "architecture": _MACHINES.get(machine, machine),
+            "architecture": architecture(),
             "os": "linux",
-            "config": {"Cmd": ["sh", "-c", _LOOP], "Env": ["PATH=/bin"]},
-            "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]},
+            "config": {"Cmd": list(command), "Env": ["PATH=/bin"]},
+            "rootfs": {"type": "layers", "diff_ids": [_digest(layer) for layer in layers]},
         }
     ).encode()
 
 
-def _upload(registry: Registry, blob: bytes) -> None:
-    status, location = _ask(registry, "POST", f"/v2/{REPOSITORY}/blobs/uploads/", b"", {})
+def _upload(registry: Registry, repository: str, blob: bytes) -> None:
+    status, location = _ask(registry, "POST", f"/v2/{repository}/blobs/uploads/", b"", {})
     if status != 202:
         raise place.DemoFailed(f"the registry answered {status} to an upload")
     path = "/" + location.split("/", 3)[3]
@@ -129,10 +170,9 @@ def _status(registry: Registry, method: str, path: str, body: bytes, headers: di
 
 
 def _ask(registry: Registry, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
-    login = base64.b64encode(f"{USER}:{registry.password}".encode()).decode()
     connection = http.client.HTTPConnection("127.0.0.1", registry.port, timeout=20)
     try:
-        connection.request(method, path, body, {"Authorization": f"Basic {login}", **headers})
+        connection.request(method, path, body, {"Authorization": f"Basic {basic(registry)}", **headers})
         answer = connection.getresponse()
         answer.read()
     except ConnectionRefusedError:
