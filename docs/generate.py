@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 from towline import config
+from towline.cli.reference import cli_page
+from towline.domain.account import Permission
 from towline.domain.causes import CAUSES, Remedy
+from towline.domain.provider_pages import PAGES
+from towline.domain.provider_table import PROVIDERS
+from towline.domain.providers import Provider
+from towline.domain.scopes import SCOPES
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
+_ROLES = {
+    Permission.SIGNED_IN: "any",
+    Permission.VIEW: "project viewer",
+    Permission.DEPLOY: "project developer",
+    Permission.MANAGE_SECRETS: "project admin",
+}
+RIO = REFERENCE.parent.parent / "tests" / "vectors" / "rio" / "commands.json"
+_MADE_BY_RUN = "<!-- made by docs/generate.py from tests/vectors/rio/commands.json, which `make rio-table` writes -->\n\n"
 _MADE = "<!-- made by docs/generate.py from the code: change it there -->\n\n"
 
 ERROR_CODES = {
@@ -24,8 +39,12 @@ def pages() -> dict[str, str]:
     """Return every generated page by file name."""
     return {
         "findings.md": _findings(),
+        "providers.md": _providers(),
+        "cli.md": cli_page(),
+        "rio.md": _rio(),
         "error-codes.md": _error_codes(),
         "configuration.md": _configuration(),
+        "scopes.md": _scopes(),
     }
 
 
@@ -44,9 +63,63 @@ def _findings() -> str:
         remedy = "by the clock" if cause.remedy is Remedy.CLOCK else "by a person"
         sections.append(
             f"\n## {code.value}\n\n**{cause.title}.** {cause.explanation}\n\n"
-            f"- Fix: {cause.fix}\n- Error code: `{cause.error_code}`\n- Mended: {remedy}\n"
+            + _likely(cause.likely)
+            + f"- Fix: {cause.fix}\n"
+            + (f"- Command: `{cause.command}`\n" if cause.command else "")
+            + f"- Error code: `{cause.error_code}`\n- Mended: {remedy}\n"
         )
     return _MADE + intro + "".join(sections)
+
+
+def _providers() -> str:
+    intro = "# Providers\n\nRegistries that Towline recognises by host or answers, the login each wants, and its own fixes.\n"
+    sections = []
+    for provider, facts in PROVIDERS.items():
+        fixes = "".join(
+            f"| [{code.value}](findings.md#{code.value}) | {fix} |\n" for code, fix in facts.fixes.items()
+        )
+        table = f"\n| finding | fix |\n|---|---|\n{fixes}" if fixes else ""
+        hides = (
+            "It answers the same for a repository that does not exist and one that is not allowed.\n"
+            if facts.hides
+            else ""
+        )
+        sections.append(f"\n## {facts.title}\n\nLogin: {facts.login}.\n{hides}{_pages(provider)}{table}")
+    return _MADE + intro + "".join(sections)
+
+
+def _pages(provider: Provider) -> str:
+    pages = PAGES.get(provider)
+    if pages is None:
+        return ""
+    rights = f", [its rights]({pages.rights})" if pages.rights else ""
+    command = f"\nA new password: `{pages.command}`\n" if pages.command else ""
+    return f"See [its logins]({pages.logins}){rights}.\n{command}"
+
+
+def _rio() -> str:
+    run = json.loads(RIO.read_text())
+    groups: dict[str, list[str]] = {}
+    for row in run["commands"]:
+        answer = ": ".join(filter(None, ("works", row["answer"]))) if row["exit"] == 0 else row["answer"]
+        groups.setdefault(row["command"].split()[0], []).append(
+            f"| `rio {row['command']}` | {row['exit']} | {answer.replace('|', chr(92) + '|')} |\n"
+        )
+    tables = "".join(
+        f"\n## {name}\n\n| command | exit | answer |\n|---|---|---|\n{''.join(rows)}"
+        for name, rows in groups.items()
+    )
+    elsewhere = "".join(f"- `rio {name}` {why}.\n" for name, why in run["elsewhere"].items())
+    head = "# `rio` at Towline\n\n`rio` 10.11.0, as PyPI has it, at a live server with a real registry and engine: each command as it was typed,\n"
+    head += "the exit code, and what it answered. `make rio-table` types them again and writes this page; a test types them too and\n"
+    head += "compares. How to point `rio` at your server: [how to use rio](../how-to/use-rio.md).\n"
+    return _MADE_BY_RUN + head + tables + "\n## Not asked of Towline\n\n" + elsewhere
+
+
+def _likely(causes: tuple[str, ...]) -> str:
+    if not causes:
+        return ""
+    return "Likely, in this order:\n\n" + "".join(f"1. {each}\n" for each in causes) + "\n"
 
 
 def _error_codes() -> str:
@@ -69,6 +142,28 @@ def _configuration() -> str:
     head = "# Settings of `towline serve`\n\nA flag wins over the environment, that over `DATA/towline.toml` (`port = 8420`).\n"
     head += "`TOWLINE_KEYRING` holds a whole keyring document, for those who keep keys outside of the data folder.\n\n"
     return _MADE + head + "| flag | environment | default | meaning |\n|---|---|---|---|\n" + "".join(rows)
+
+
+def _scopes() -> str:
+    head = """# Scopes of tokens
+
+A token that is made with scopes (`towline token create NAME --scope SCOPE ...`, `POST /v2/tokens/`, or the console) may do
+what its scopes say **and** its owner's role allows, and nothing else. It is for one project unless it was made with
+`--all-projects`. A scope of a secret ends in its name, of which the end may be `*`: `secrets:use:ci-*`. A token without
+scopes, and a person who signed in, may do what the role allows, up to the token's level.
+
+"""
+    rows = []
+    for kind, facts in SCOPES.items():
+        written = f"{kind.value}:NAME" if facts.named else kind.value
+        includes = f" Includes `{facts.includes.value}`." if facts.includes else ""
+        meaning = f"{facts.meaning[0].upper()}{facts.meaning[1:]}."
+        rows.append(f"| `{written}` | {meaning}{includes} | {_ROLES[facts.permission]} |\n")
+    tail = """
+Nobody makes, lists or revokes tokens, changes people, projects, webhooks or what a project allows at its doors with a
+token that has scopes. `/openapi.json` says of each operation who may call it.
+"""
+    return _MADE + head + "| scope | meaning | role of its owner |\n|---|---|---|\n" + "".join(rows) + tail
 
 
 def _shown(default: object) -> str:
