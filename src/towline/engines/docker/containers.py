@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from towline.engines.docker import logs, places
 from towline.engines.docker.daemon import Refused
 from towline.engines.docker.facts import Seen
+from towline.engines.docker.kills import is_limited
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -61,7 +62,7 @@ class Containers:
         )
         return Seen(
             kept, ident, state, restarts=_restarts(found), address=_address(found),
-            lines=lines,
+            lines=lines, is_limited=is_limited(found),
         )  # fmt: skip
 
     async def make(self, name: str, document: Document) -> str:

@@ -28,7 +28,10 @@ GONE = "the container is gone from the Engine; it is started again"
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A container as the Engine described it; ``lines`` are the end of its log, where it is down."""
+    """A container as the Engine described it; ``lines`` are the end of its log, where it is down.
+
+    ``is_limited`` says whether its memory is.
+    """
 
     kept: Kept
     ident: str
@@ -36,6 +39,7 @@ class Seen:
     restarts: int
     address: str = ""
     lines: Sequence[bytes] = ()
+    is_limited: bool = False
 
     @property
     def is_running(self) -> bool:

@@ -21,6 +21,7 @@ from towline.domain.findings import Finding
 from towline.domain.workload import ReplicaState
 from towline.engines.docker import facts, places
 from towline.engines.docker.daemon import Refused, lines
+from towline.engines.docker.kills import Kills
 from towline.engines.waiting import all_of
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Watch:
         self._known: dict[str, Kept] = {}
         self._last: dict[str, Fact] = {}
         self._leaving: set[str] = set()
-        self._out_of_memory: set[str] = set()
+        self._kills = Kills()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._looking = asyncio.Semaphore(_LOOKS_AT_ONCE)
         self._changed = asyncio.Event()
@@ -163,14 +164,13 @@ class Watch:
         if kept is None:
             return
         action = str(event.get("Action", ""))
+        self._kills.heard(ident, action, attributes)
         at = datetime.fromtimestamp(int(event.get("timeNano") or 0) / 1e9, UTC)
         if ident in self._leaving:
             if action == "destroy":
                 self._leaving.discard(ident)
             return
-        if action == "oom":
-            self._out_of_memory.add(ident)
-        elif action == "die":
+        if action == "die":
             await self._died(ident, kept, int(attributes.get("exitCode") or 0), event=at)
         elif action == "destroy":
             self._gone(ident)
@@ -200,8 +200,10 @@ class Watch:
                 return
             self._known[ident] = kept
             unwell = self.wellness.verdict(ident) if self.wellness is not None else ""
-            out_of_memory = ident in self._out_of_memory or bool(seen.state.get("OOMKilled"))
-            self._out_of_memory.discard(ident)
+            out_of_memory = self._kills.was_out_of_memory(
+                ident, exit_code, state=seen.state, limited=seen.is_limited
+            )
+            self._kills.forget(ident)
             if seen.needs_start and not unwell:
                 self._publish(ident, self.fact(seen))
                 return
@@ -242,6 +244,7 @@ class Watch:
     def _forget(self, ident: str) -> None:
         self._known.pop(ident, None)
         self._last.pop(ident, None)
+        self._kills.forget(ident)
         if self.wellness is not None:
             self.wellness.forget(ident)
 

@@ -18,6 +18,7 @@ from towline.domain.package import PullPolicy
 from towline.engines.broadcast import Facts
 from towline.engines.docker.daemon import Daemon, Refused, translated
 from towline.engines.docker.document import HOST_NETWORK
+from towline.engines.docker.kills import Kills
 from towline.engines.swarm import document
 from towline.engines.swarm.ending import Ending
 from towline.engines.swarm.health import Health
@@ -72,8 +73,11 @@ class SwarmEngine:
         self._swarm = Services(self._daemon, installation)
         self._facts = Facts()
         self._health = Health(self._daemon, here=address.host or "127.0.0.1")
-        self._mirror = Mirror(self._swarm, publish=self._facts.publish, health=self._health, clock=clock)
-        self._watch = Watch(self._daemon, self._mirror, prefix=document.prefix(installation))
+        kills = Kills()
+        self._mirror = Mirror(
+            self._swarm, publish=self._facts.publish, health=self._health, kills=kills, clock=clock
+        )
+        self._watch = Watch(self._daemon, self._mirror, kills=kills, prefix=document.prefix(installation))
         self._ending = Ending(self._swarm, self._mirror)
         self._starting = Starting(
             self._daemon, self._swarm, watch=self._watch, mirror=self._mirror, ending=self._ending,

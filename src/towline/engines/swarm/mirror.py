@@ -15,6 +15,7 @@ from towline.domain.causes import FindingCode
 from towline.domain.findings import Finding
 from towline.domain.workload import ReplicaState
 from towline.engines.docker import facts, wellness
+from towline.engines.docker.kills import is_limited
 from towline.engines.swarm import tasks
 from towline.engines.wording import cleaned
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from towline.domain.workload import Fact
     from towline.engines.docker.daemon import Json
+    from towline.engines.docker.kills import Kills
     from towline.engines.docker.places import Kept
     from towline.engines.swarm.health import Health
     from towline.engines.swarm.services import Service, Services
@@ -39,10 +41,17 @@ class Mirror:
     """The last look at the swarm, and the facts that came of it."""
 
     def __init__(
-        self, services: Services, *, publish: Callable[[Fact], None], health: Health, clock: Clock
+        self,
+        services: Services,
+        *,
+        publish: Callable[[Fact], None],
+        health: Health,
+        kills: Kills,
+        clock: Clock,
     ) -> None:
         self._swarm = services
         self._tell = publish
+        self._kills = kills
         self._health = health
         self._clock = clock
         self._turn = asyncio.Lock()
@@ -217,7 +226,10 @@ class Mirror:
             unwell = _checked(kept, found)
         if unwell:
             return Finding(FindingCode.PROBE_FAILED, cleaned(unwell.encode()))
-        out_of_memory = found is not None and bool(found["State"].get("OOMKilled"))
+        out_of_memory = found is not None and self._kills.was_out_of_memory(
+            task.container, task.exit_code, state=found["State"], limited=is_limited(found)
+        )
+        self._kills.forget(task.container)
         lines = await self._swarm.last_lines(
             f"containers/{task.container}" if found else f"tasks/{task.ident}"
         )

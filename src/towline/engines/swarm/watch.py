@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from towline.engines.docker.daemon import Daemon
+    from towline.engines.docker.kills import Kills
     from towline.engines.swarm.mirror import Mirror
 
 log = structlog.get_logger("towline.engine.swarm")
@@ -36,8 +37,9 @@ _SERVICE = "com.docker.swarm.service.name"
 class Watch:
     """Keeps the mirror true. ``prefix`` is what the names of our services begin with."""
 
-    def __init__(self, daemon: Daemon, mirror: Mirror, *, prefix: str) -> None:
+    def __init__(self, daemon: Daemon, mirror: Mirror, *, kills: Kills, prefix: str) -> None:
         self._daemon = daemon
+        self._kills = kills
         self._mirror = mirror
         self._prefix = prefix
         self._bell = asyncio.Event()
@@ -95,6 +97,8 @@ class Watch:
             async for event in lines(content):
                 told = (event.get("Actor") or {}).get("Attributes") or {}
                 is_ours = str(told.get(_SERVICE, told.get("name", ""))).startswith(self._prefix)
+                if is_ours and event.get("Type") == "container":
+                    self._kills.heard(str(event["Actor"].get("ID", "")), str(event.get("Action", "")), told)
                 if is_ours or event.get("Type") == "node":
                     self._bell.set()
         raise self._daemon.unreachable(ConnectionResetError("its stream of events ended"))
