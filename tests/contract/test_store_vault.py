@@ -12,7 +12,7 @@ from towline.domain.registry import RegistryAddress
 from towline.domain.secret import DockerDraft, OpaqueDraft
 from towline.ports import Binding
 from towline.store.keyring import Keyring
-from towline.store.sqlite.codec import text
+from towline.store.rows.codec import text
 from towline.store.vault import FORMAT, SealingVault
 
 HERE = Binding("project-a", "secret-a", version=1)

@@ -16,8 +16,8 @@ from typing import TypeVar
 
 from towline.domain.errors import StoreFailed
 from towline.ports import Transaction
+from towline.store.rows import AllRows
 from towline.store.sqlite import connection
-from towline.store.sqlite.transaction import SqliteTransaction
 from towline.store.sqlite.writer import Writer
 
 T = TypeVar("T")
@@ -30,10 +30,10 @@ class SqliteStore:
         writing = connection.writing(address)
         self._turns = turns
         self._reader = connection.reading(address)
-        self._seen = SqliteTransaction(self._reader)
+        self._seen = AllRows(self._reader)
         self._writer = Writer(writing, turns=turns)
         self._surveyor = connection.reading(address)
-        self._surveyed = SqliteTransaction(self._surveyor)
+        self._surveyed = AllRows(self._surveyor)
         self._survey_turns = threading.Lock()
 
     @classmethod

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from towline.domain.errors import StoreFailed
 from towline.ports import Transaction
-from towline.store.sqlite.transaction import SqliteTransaction
+from towline.store.rows import AllRows
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class Writer:
 
     def __init__(self, connection: sqlite3.Connection, *, turns: AbstractContextManager[object]) -> None:
         self._connection = connection
-        self._transaction = SqliteTransaction(connection)
+        self._transaction = AllRows(connection)
         self._turns = turns
         self._waiting: queue.SimpleQueue[_Change | None] = queue.SimpleQueue()
         self._closed = False

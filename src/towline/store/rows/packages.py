@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 
 from towline.domain.listing import LabelSelector, Listing, Page
 from towline.domain.package import Package
-from towline.store.sqlite.codec import Row, listed, text, value
-from towline.store.sqlite.paging import Filter, counted
-from towline.store.sqlite.uniqueness import unique
+from towline.store.rows.codec import Row, listed, text, value
+from towline.store.rows.connection import Connection
+from towline.store.rows.paging import Filter, counted
+from towline.store.rows.uniqueness import unique
 
 
 class Packages:
     """The port ``PackageRows``."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def add(self, package: Package) -> None:
@@ -61,7 +61,7 @@ class Packages:
         """Return packages in which a text is one of ``words``; see the port."""
         rows = self._connection.execute(
             "SELECT seq, body FROM packages WHERE project_guid = ? AND EXISTS"
-            " (SELECT 1 FROM json_each(?) AS word WHERE instr(body, word.value)) ORDER BY seq",
+            " (SELECT 1 FROM json_each(?) AS word WHERE instr(body, word.value) > 0) ORDER BY seq",
             (project_guid, listed([text(word) for word in words])),
         )
         return tuple(map(_package, rows))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from towline.domain.listing import LabelSelector, Listing, Page
-from towline.store.sqlite.codec import Row, listed, text
+from towline.store.rows.codec import Row, listed, text
+from towline.store.rows.connection import Connection
 
 T = TypeVar("T")
 
 
-def counted(connection: sqlite3.Connection, query: str, *parameters: object) -> int:
+def counted(connection: Connection, query: str, *parameters: object) -> int:
     """Return the one number that ``query`` asks for."""
     number: int = connection.execute(query, parameters).fetchone()[0]
     return number
@@ -40,7 +40,7 @@ class Filter:
         """Demand the same of a column whose own index is better than reading rows in order."""
         if values:
             self.one_of(column, values)
-            self._seq = "+seq"  # the plus keeps SQLite from walking the whole project in order of seq
+            self._seq = "+seq"  # the plus keeps the database from walking the whole project in order of seq
 
     def selected(self, selector: LabelSelector) -> None:
         """Demand what a label selector demands of the column ``labels``.
@@ -48,16 +48,14 @@ class Filter:
         Looking for the key's text first spares nearly every row from being read as JSON.
         """
         for key, wanted in selector.required:
-            self.add("instr(labels, ?)", f"{text(key)}:")
+            self.add("instr(labels, ?) > 0", f"{text(key)}:")
             label = "EXISTS (SELECT 1 FROM json_each(labels) AS label WHERE label.key = ?"
             if wanted is None:
                 self.add(f"{label})", key)
             else:
                 self.add(f"{label} AND label.value = ?)", key, wanted)
 
-    def page(
-        self, connection: sqlite3.Connection, query: str, page: Page, *, make: Callable[[Row], T]
-    ) -> Listing[T]:
+    def page(self, connection: Connection, query: str, page: Page, *, make: Callable[[Row], T]) -> Listing[T]:
         """Run ``query`` (whose first column is ``seq``) for one page and make its items."""
         self.add(f"{self._seq} > ?", page.after)
         where = " AND ".join(self._conditions)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -10,9 +9,10 @@ from towline.domain.deployment import Deployment, DeploymentStatus, Phase, Statu
 from towline.domain.errors import NotFound
 from towline.domain.listing import Listing, Page
 from towline.ports import Claim, DeploymentQuery
-from towline.store.sqlite.codec import Row, listed, maybe_micros, micros, moment, text, value
-from towline.store.sqlite.paging import Filter, counted
-from towline.store.sqlite.uniqueness import unique
+from towline.store.rows.codec import Row, listed, maybe_micros, micros, moment, text, value
+from towline.store.rows.connection import Connection
+from towline.store.rows.paging import Filter, counted
+from towline.store.rows.uniqueness import unique
 
 _COLUMNS = (
     "seq, guid, name, project_guid, creator_guid, created_at, updated_at, wish, generation, labels,"
@@ -36,13 +36,13 @@ UPDATE deployments SET
   phase         = CASE WHEN deleted_at IS NULL THEN :phase ELSE phase END,
   status        = CASE WHEN deleted_at IS NULL THEN :status ELSE status END,
   due_at        = CASE WHEN wakes = :wakes THEN :due ELSE due_at END,
-  lease_owner   = CASE WHEN :release THEN NULL ELSE lease_owner END,
-  lease_expires = CASE WHEN :release THEN NULL ELSE :until END
+  lease_owner   = CASE WHEN :release = 1 THEN NULL ELSE lease_owner END,
+  lease_expires = CASE WHEN :release = 1 THEN NULL ELSE :until END
 WHERE guid = :guid AND epoch = :epoch AND lease_owner IS NOT NULL
 """
 
 _WAKE = """
-UPDATE deployments SET due_at = min(:now, coalesce(due_at, :now)), wakes = wakes + 1
+UPDATE deployments SET due_at = CASE WHEN due_at < :now THEN due_at ELSE :now END, wakes = wakes + 1
 WHERE (deleted_at IS NULL OR due_at IS NOT NULL) AND guid IN (SELECT value FROM json_each(:guids))
 """
 
@@ -72,7 +72,7 @@ _IN_STATUS = f"{_SELECT} {_LIVE} AND {_STATUS} = ? ORDER BY seq"
 class Deployments:
     """The port ``DeploymentRows``."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def add(self, deployment: Deployment, *, due: datetime) -> None:

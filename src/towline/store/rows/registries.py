@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 
 from towline.domain.registry import RegistrySettings
-from towline.store.sqlite.codec import text, value
+from towline.store.rows.codec import text, value
+from towline.store.rows.connection import Connection
 
 
 class Registries:
     """The port ``RegistryRows``."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def put(self, project_guid: str, settings: RegistrySettings) -> None:

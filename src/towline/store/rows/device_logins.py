@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import datetime, timedelta
 
 from towline.domain.device_login import DeviceLogin, DeviceLoginState
-from towline.store.sqlite.codec import Row, maybe_micros, micros, moment
-from towline.store.sqlite.uniqueness import unique
+from towline.store.rows.codec import Row, maybe_micros, micros, moment
+from towline.store.rows.connection import Connection
+from towline.store.rows.uniqueness import unique
 
 _COLUMNS = (
     "device_digest, user_digest, client_id, peer,"
@@ -19,7 +19,7 @@ _MICROSECOND = timedelta(microseconds=1)
 class DeviceLogins:
     """The port ``DeviceLoginRows``."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def add(self, login: DeviceLogin) -> None:

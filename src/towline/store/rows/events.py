@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
 from towline.domain.events import Delivery, Event, EventKind, Webhook
 from towline.domain.listing import Listing, Page
 from towline.ports import WebhookState
-from towline.store.sqlite.codec import Row, maybe_micros, micros, moment, text, value
-from towline.store.sqlite.uniqueness import unique
+from towline.store.rows.codec import Row, maybe_micros, micros, moment, text, value
+from towline.store.rows.connection import Connection
+from towline.store.rows.uniqueness import unique
 
 _STATE = """
 SELECT body,
@@ -31,15 +31,15 @@ WHERE d.seq = ?
 class Events:
     """The port ``EventRows``."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def add(self, event: Event, *, only: str = "") -> None:
         """Insert an event with its deliveries; see the port."""
-        inserted = self._connection.execute(
-            "INSERT INTO events (project_guid, kind, body) VALUES (?, ?, ?)",
+        (seq,) = self._connection.execute(
+            "INSERT INTO events (project_guid, kind, body) VALUES (?, ?, ?) RETURNING seq",
             (event.project_guid, event.kind.value, text(event)),
-        )
+        ).fetchone()
         hooks = self._connection.execute(
             "SELECT body FROM webhooks WHERE project_guid = ?", (event.project_guid,)
         )
@@ -49,7 +49,7 @@ class Events:
             if wanted:
                 self._connection.execute(
                     "INSERT INTO deliveries (webhook_guid, event_seq, due_at) VALUES (?, ?, ?)",
-                    (webhook.guid, inserted.lastrowid, micros(event.at)),
+                    (webhook.guid, seq, micros(event.at)),
                 )
 
     def page(self, project_guid: str, page: Page, *, kind: EventKind | None = None) -> Listing[Event]:
@@ -102,7 +102,7 @@ class Events:
 class Webhooks:
     """The port ``WebhookRows``."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def add(self, webhook: Webhook, sealed_key: bytes) -> None:

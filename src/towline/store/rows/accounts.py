@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
 from towline.domain.account import Permission, Token, User
 from towline.domain.listing import Listing, Page
 from towline.domain.scopes import Scope
-from towline.store.sqlite.codec import Row, micros, moment
-from towline.store.sqlite.paging import Filter
-from towline.store.sqlite.uniqueness import unique
+from towline.store.rows.codec import Row, micros, moment
+from towline.store.rows.connection import Connection
+from towline.store.rows.paging import Filter
+from towline.store.rows.uniqueness import unique
 
 _USER = "guid, email, first_name, last_name, created_at"
 
@@ -31,7 +31,7 @@ FROM tokens AS t JOIN users AS u ON u.guid = user_guid WHERE digest = ?
 class Accounts:
     """The port ``AccountRows``."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def add_user(self, user: User, *, password_hash: str) -> None:

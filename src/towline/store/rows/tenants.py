@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 
 from towline.domain.account import Member, Organization, OrganizationRole, Project, User
 from towline.domain.errors import NotFound
 from towline.domain.listing import LabelSelector, Listing, Page
-from towline.store.sqlite.codec import Row, micros, moment, text, value
-from towline.store.sqlite.paging import Filter
-from towline.store.sqlite.uniqueness import unique
+from towline.store.rows.codec import Row, micros, moment, text, value
+from towline.store.rows.connection import Connection
+from towline.store.rows.paging import Filter
+from towline.store.rows.uniqueness import unique
 
 _ORGANIZATION = "SELECT guid, name, short_guid, creator_guid, created_at FROM organizations"
 _PROJECT = "seq, guid, name, organization_guid, creator_guid, created_at, updated_at, labels, features"
@@ -26,7 +26,7 @@ _VISIBLE = """
 class Tenants:
     """The port ``TenantRows``."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def add_organization(self, organization: Organization) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 from towline.domain.doors import DoorPolicy
-from towline.store.sqlite.codec import text, value
+from towline.store.rows.codec import text, value
+from towline.store.rows.connection import Connection
 
 
 class DoorPolicies:
     """The port ``DoorPolicyRows``."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def get(self, project_guid: str) -> DoorPolicy:

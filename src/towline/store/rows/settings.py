@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
+from towline.store.rows.connection import Connection
 
 
 class Settings:
     """The port ``SettingRows``."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def get(self, name: str) -> str | None:

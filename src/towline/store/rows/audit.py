@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import msgspec
 
 from towline.domain.audit import GENESIS, AuditEntry
 from towline.domain.listing import Listing, Page
-from towline.store.sqlite.codec import Row, text, value
-from towline.store.sqlite.paging import Filter
+from towline.store.rows.codec import Row, text, value
+from towline.store.rows.connection import Connection
+from towline.store.rows.paging import Filter
 
 
 class Audit:
     """The port ``AuditRows``."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def append(self, entry: AuditEntry) -> None:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
 from towline.domain.reproof import DueProof
-from towline.store.sqlite.codec import micros, moment
+from towline.store.rows.codec import micros, moment
+from towline.store.rows.connection import Connection
 
 
 class Schedule:
     """The port ``ScheduleRows``."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def put(self, due: DueProof) -> None:
         """Set when a try is due; see the port."""
         self._connection.execute(
             "INSERT INTO proof_schedule (secret_guid, image, project_guid, due_at) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET due_at = excluded.due_at",
+            " ON CONFLICT (secret_guid, image) DO UPDATE SET due_at = excluded.due_at",
             (due.secret_guid, due.image, due.project_guid, micros(due.due_at)),
         )
 

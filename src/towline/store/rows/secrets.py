@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import assert_never
@@ -12,9 +11,10 @@ from towline.domain.listing import LabelSelector, Listing, Page
 from towline.domain.proof import Verdict
 from towline.domain.secret import DockerSecret, OpaqueSecret, Secret
 from towline.ports import SecretRecord
-from towline.store.sqlite.codec import Row, micros, text, value
-from towline.store.sqlite.paging import Filter, counted
-from towline.store.sqlite.uniqueness import unique
+from towline.store.rows.codec import Row, micros, text, value
+from towline.store.rows.connection import Connection
+from towline.store.rows.paging import Filter, counted
+from towline.store.rows.uniqueness import unique
 
 _RECORD = """
 SELECT seq, kind, body, document,
@@ -35,7 +35,7 @@ _DOCUMENT_BY_GUID = f"SELECT document FROM secrets {_BY_GUID}"
 class Secrets:
     """The port ``SecretRows``."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def add(self, record: SecretRecord) -> None:

@@ -10,7 +10,7 @@ import msgspec
 T = TypeVar("T")
 
 Row: TypeAlias = tuple[Any, ...]
-"""What sqlite3 hands out for a row: the schema is STRICT, so each column has the type it declares."""
+"""What a database hands out for a row: each column has the type that its table declares."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 
 from towline.domain.proof import Proof
-from towline.store.sqlite.codec import text, value
+from towline.store.rows.codec import text, value
+from towline.store.rows.connection import Connection
 
 KEPT = 200
 """How many proofs of one secret and image are kept: at four a day, seven weeks."""
@@ -15,7 +15,7 @@ KEPT = 200
 class Proofs:
     """The port ``ProofRows``."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def add(self, proof: Proof) -> None:
