@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import signal
@@ -188,6 +189,8 @@ def _web(
 async def _run(application: Application, config: Config, listener: socket.socket) -> None:
     """Serve and reconcile; the end of either ends both."""
     server = _Server(_uvicorn(application.asgi, config))
+    gc.freeze()  # code, routes and templates live as long as the process: no collection need look at them
+    gc.enable()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.leave)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     except InvalidInput as error:
         sys.stderr.write(f"towline serve: {error}\n")
         return 2
+    gc.disable()  # what is made from here on stays; `app` looks for garbage again once it serves
     from towline import app
 
     try:
