@@ -6,7 +6,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
-from towline.cli import flags
+from towline.cli import admin_backup, flags
 
 if TYPE_CHECKING:
     import argparse
@@ -19,13 +19,17 @@ examples:
   towline admin create-user --email jane@example.com --organization acme --project demo
   printf %s "$PASSWORD" | towline admin create-user --email ci@example.com --password-stdin \\
       --organization acme --project demo
+  towline admin backup /var/backups/towline.backup
+  towline admin restore /var/backups/towline.backup
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the administrative commands to ``parser``."""
     commands = parser.add_subparsers(dest="admin_command", metavar="COMMAND", required=True)
+    admin_backup.configure(commands)
     user = commands.add_parser("create-user", help="make an account, for scripts and first starts")
+    user.set_defaults(do=_create_user)
     user.add_argument("--data", metavar="FOLDER", help="the server's data folder [TOWLINE_DATA]")
     user.add_argument("--email", required=True, help="the account's e-mail address")
     user.add_argument(
@@ -43,22 +47,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the administrative command; return the exit code."""
-    from towline.domain.errors import Conflict, InvalidInput, TowlineError
+    from towline.domain.errors import Conflict, InvalidInput, NotFound, TowlineError
 
     try:
-        return asyncio.run(_create_user(args))
+        return int(args.do(args))
+    except NotFound as error:
+        code, problem = 3, str(error)
     except InvalidInput as error:
-        code = 2
-        problem: Exception = error
+        code, problem = 2, str(error)
     except Conflict as error:
-        code, problem = 4, error
+        code, problem = 4, str(error)
     except (TowlineError, OSError) as error:
-        code, problem = 1, error
+        code, problem = 1, str(error)
     sys.stderr.write(f"towline admin: {problem}\n")
     return code
 
 
-async def _create_user(args: argparse.Namespace) -> int:
+def _create_user(args: argparse.Namespace) -> int:
+    return asyncio.run(_user_created(args))
+
+
+async def _user_created(args: argparse.Namespace) -> int:
     from towline import app, config
     from towline.domain.credential import Password
 

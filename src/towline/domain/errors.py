@@ -12,6 +12,7 @@
     ├── Throttled         too many tries; says when to come back            (HTTP 429)
     ├── SealBroken        a sealed value does not open with any known key   (HTTP 500)
     ├── StoreFailed       the database could not keep or tell something     (HTTP 500)
+    ├── BackupDamaged     a backup is cut short, was changed, or is none
     ├── PullRefused       an image cannot be pulled; carries the finding
     └── EngineFailed      a container cannot be started; carries the finding
 
@@ -94,6 +95,10 @@ class SealBroken(TowlineError):
 
 class StoreFailed(TowlineError):
     """The database could not keep or tell something: a full disk, a damaged file. Nothing was half done."""
+
+
+class BackupDamaged(TowlineError):
+    """A backup is cut short, was changed, contradicts itself, or is no backup at all."""
 
 
 class PullRefused(TowlineError):

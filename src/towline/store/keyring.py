@@ -89,6 +89,10 @@ class Keyring:
             return made, True
         return cls.parse(_read_private(path)), False
 
+    def put_at(self, path: Path) -> bool:
+        """Write the keyring into a new file that its owner alone may read; return False if one is there."""
+        return _write_private(path, self.document())
+
     def document(self) -> Password:
         """Return the keyring as the document that ``parse`` reads: as secret as all it opens."""
         keys = {name: base64.b64encode(key).decode() for name, key in self.keys.items()}

@@ -1,0 +1,21 @@
+"""What a backup is taken of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from towline.domain.backup import Contents, Row, Table
+
+
+class Snapshot(Protocol):
+    """A database as it was at one moment, while others go on writing to it."""
+
+    @property
+    def contents(self) -> Contents:
+        """What is in it."""
+
+    def rows(self, table: Table) -> Iterator[Row]:
+        """Yield the rows of one of its tables, their cells in the order of the columns."""
