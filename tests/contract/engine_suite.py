@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from towline.ports import Engine
 
 PATIENCE = 30
-FOREVER = "trap 'exit 0' TERM; while :; do sleep 0.05; done"
+FOREVER = "trap 'exit 0' INT TERM; while :; do sleep 0.05; done"
+"""Runs until it is asked to end: the image's stop signal is INT."""
 
 
 class Lab(Protocol):
@@ -302,6 +304,8 @@ class EngineSuite:
     async def test_an_exclusive_generation_ends_the_older_one(self, lab: Lab) -> None:
         await lab.engine.apply(lab.workload(FOREVER, generation=1))
         await lab.engine.apply(lab.workload(FOREVER, generation=2, exclusive=True))
+        assert await up(lab.engine) == [2]
+        await lab.engine.remove("dep-test", below=2)
         assert [fact.generation for fact in await lab.engine.inventory()] == [2]
 
     async def test_removing_what_is_not_there_is_no_error(self, lab: Lab) -> None:
@@ -309,6 +313,60 @@ class EngineSuite:
 
     async def test_the_log_of_an_unknown_container_is_empty(self, lab: Lab) -> None:
         assert await log_of(lab.engine, lab.workload(FOREVER), follow=True) == ""
+
+
+class RollbackSuite:
+    """What an engine does besides that keeps, ended, what an exclusive update replaces."""
+
+    async def test_what_an_update_that_ended_had_replaced_runs_again(self, lab: Lab, watch: Watch) -> None:
+        await lab.engine.apply(lab.workload(FOREVER, generation=1))
+        await lab.engine.apply(lab.workload("sleep 0.3; exit 3", generation=2, exclusive=True))
+        await watch.until(lambda fact: fact.generation == 2 and fact.exit_code == 3)
+        assert await lab.engine.roll_back("dep-test", generation=2) == 1
+        await until_up(lab.engine, [1])
+        assert await lab.engine.roll_back("dep-test", generation=2) == 1, "it may be repeated"
+        assert await up(lab.engine) == [1]
+        await lab.engine.apply(lab.workload(FOREVER, generation=3, exclusive=True))
+        assert await up(lab.engine) == [3]
+        await lab.engine.remove("dep-test", below=3)
+        assert [fact.generation for fact in await lab.engine.inventory()] == [3]
+
+    async def test_an_update_taken_back_can_be_tried_again(self, lab: Lab) -> None:
+        await lab.engine.apply(lab.workload(FOREVER, generation=1))
+        update = lab.workload(FOREVER, generation=2, exclusive=True)
+        await lab.engine.apply(update)
+        assert await lab.engine.roll_back("dep-test", generation=2) == 1
+        await until_up(lab.engine, [1])
+        await lab.engine.apply(update)
+        assert await up(lab.engine) == [2]
+
+    async def test_without_an_older_generation_nothing_is_taken_back(self, lab: Lab) -> None:
+        await lab.engine.apply(lab.workload(FOREVER, generation=2, exclusive=True))
+        assert await lab.engine.roll_back("dep-test", generation=2) == 0
+        assert await lab.engine.roll_back("dep-unknown", generation=2) == 0
+        assert await up(lab.engine) == [2]
+
+    async def test_an_update_of_which_a_part_cannot_start_is_ended_whole(self, lab: Lab) -> None:
+        await lab.engine.apply(lab.workload(FOREVER, generation=1))
+        update = lab.workload(FOREVER, generation=2, exclusive=True)
+        (main,) = update.executables
+        other = replace(main, name="other", entrypoint=("/no/such/program",), command=())
+        with pytest.raises(EngineFailed):
+            await lab.engine.apply(replace(update, executables=(main, other)))
+        await until_up(lab.engine, [1])
+
+
+async def up(engine: Engine) -> list[int]:
+    """Return the generations of the containers that run."""
+    held = await engine.inventory()
+    return [fact.generation for fact in held if fact.state is ReplicaState.RUNNING]
+
+
+async def until_up(engine: Engine, generations: list[int]) -> None:
+    """Return once these generations run: a swarm's tasks start by and by."""
+    async with asyncio.timeout(PATIENCE):
+        while await up(engine) != generations:  # noqa: ASYNC110 - the engine is asked, as its user would
+            await asyncio.sleep(0.05)
 
 
 def _answered(server: socket.socket, status: int) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from docker_lab import DockerLab, Place, digest_in, docker_place, forms_of_password, fresh_layout
 from engine_lab import GUID
-from engine_suite import FOREVER, PATIENCE, EngineSuite, Watch
+from engine_suite import FOREVER, PATIENCE, EngineSuite, RollbackSuite, Watch, up
 
 from parts.dockerd import bridged_dockerd
 from parts.forgetful import Forgetful, forgetful
@@ -57,7 +57,7 @@ async def watch(lab: DockerLab) -> AsyncIterator[Watch]:
     await watch.close()
 
 
-class TestDockerEngine(EngineSuite):
+class TestDockerEngine(EngineSuite, RollbackSuite):
     """The contract."""
 
 
@@ -263,7 +263,26 @@ async def test_an_exclusive_update_that_cannot_start_lets_the_old_generation_run
         (1, ReplicaState.RUNNING)
     ]
     await lab.engine.apply(lab.workload(FOREVER, generation=3, exclusive=True))
-    assert [fact.generation for fact in await lab.engine.inventory()] == [3]
+    assert await up(lab.engine) == [3]
+
+
+async def test_what_was_set_aside_stays_so_when_the_engine_starts_again(
+    place: Place, lab: DockerLab, watch: Watch
+) -> None:
+    if place.dockerd.folder is None:
+        return  # an Engine of somebody else's is not ended
+    await lab.engine.apply(lab.workload(FOREVER, generation=1))
+    await lab.engine.apply(lab.workload(FOREVER, generation=2, exclusive=True))
+    told = len(watch.facts)
+    await asyncio.to_thread(place.dockerd.stop)
+    await asyncio.to_thread(place.dockerd.start)
+    await watch.until(lambda fact: fact in watch.facts[told:] and fact.state is ReplicaState.RUNNING)
+    assert await up(lab.engine) == [2]
+    assert await lab.engine.roll_back(GUID, generation=2) == 1
+    assert await up(lab.engine) == [1]
+    (serves,) = [each for each in lab.containers() if each["State"] == "running"]
+    restart = place.dockerd.inspect(serves["Id"])["HostConfig"]["RestartPolicy"]["Name"]
+    assert restart == "always", "what runs again has its own restart policy again"
 
 
 async def test_two_installations_on_one_engine_do_not_see_each_other(place: Place, lab: DockerLab) -> None:

@@ -1,6 +1,7 @@
 """The main job on a real Docker Engine: run, refuse, correct, survive, update, end."""
 
 import base64
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from test_main_job import deployed, runs, secret
 
 from parts.dockerd import Dockerd, running_dockerd
 from parts.images import busybox_layout
-from parts.registry import PASSWORD, USER, htpasswd_auth, push, running_registry
+from parts.registry import PASSWORD, USER, free_port, htpasswd_auth, push, running_registry
 from parts.server import Server, running_server, until
 
 LOOP = "trap 'exit 0' TERM; echo hello from a private image; while :; do sleep 0.2; done"
@@ -27,6 +28,8 @@ def private(tmp_path_factory):
         push(registry, busybox_layout(folder / "one", command=("sh", "-c", LOOP)), "team/app:1")
         ends = busybox_layout(folder / "two", command=("sh", "-c", "echo cannot; exit 3"))
         push(registry, ends, "team/app:2")
+        later = busybox_layout(folder / "three", command=("sh", "-c", "sleep 0.5; echo no more; exit 4"))
+        push(registry, later, "team/app:3")
         yield registry
 
 
@@ -103,6 +106,41 @@ def test_a_bad_update_leaves_the_old_generation_serving(server, private, dockerd
     assert dockerd.containers()[0]["Labels"]["io.towline.generation"] == "3"
 
 
+def test_an_update_that_takes_the_place_and_ends_is_taken_back(server, private, dockerd):
+    """Both want the same port, so that the old container is ended first; the new one ends a little later."""
+    web = [{"name": "web", "type": "internal-tcp", "port": 80, "targetPort": free_port()}]
+    server.call("POST", "/v2/secrets/", secret(private))
+    server.call("POST", "/v2/packages/", package(private, "team/app:1", "v1", endpoints=web))
+    server.call("POST", "/v2/deployments/", deployment("v1"))
+    until(lambda: runs(server), "the deployment to run")
+    (before,) = dockerd.containers()
+    updated(server, private, "team/app:3", endpoints=web)
+    until(lambda: "update-rolled-back" in codes(server), "the update to be taken back")
+    status = server.status("app")
+    assert (status["phase"], status["error_codes"], status["serving"]) == ("Provisioning", ["DEP_E155"], 1)
+    assert "no more" in status["findings"][0]["detail"]
+    assert up(dockerd) == [before["Id"]]
+    (event,) = server.call("GET", "/v2/events/?kind=deployment.rolled-back")["items"]
+    assert event["facts"]["after"] == "generation 1"
+    assert (
+        b"no more" in server.ask("GET", "/v2/deployments/app/logs/?replica=0&executable=app&follow=false")[1]
+    )
+    server.kill()
+    server.start()
+    until(lambda: server.ask("GET", "/readyz")[0] == 200, "the server to be ready")
+    assert codes(server) == ["exited", "update-rolled-back"]
+    dockerd.ask("POST", f"/containers/{before['Id']}/stop?t=0")
+    until(lambda: up(dockerd) == [before["Id"]], "what serves to be started again")
+    updated(server, private, "team/app:1", version="v3", endpoints=web)
+    until(lambda: runs(server), "the next update to run")
+    until(lambda: len(dockerd.containers()) == 1, "the older generations to end")
+    assert dockerd.containers()[0]["Labels"]["io.towline.generation"] == "3"
+
+
+def up(dockerd) -> list[str]:
+    return [each["Id"] for each in dockerd.containers() if each["State"] == "running"]
+
+
 def test_an_engine_that_is_down_is_told_and_all_goes_on_when_it_is_back(server, private, dockerd):
     if dockerd.folder is None:
         return  # an Engine of somebody else's is not ended
@@ -141,19 +179,26 @@ def start_without_engine(server: Server) -> None:
     assert server.ask("GET", "/readyz")[0] == 503
 
 
-def updated(server, registry, image: str, version: str = "v2") -> None:
+def package(registry, image: str, version: str, *, endpoints: Sequence[object] = ()) -> object:
     pull = {"depends": {"kind": "secret", "nameOrGUID": "pull"}}
     run = {
         "name": "app",
         "type": "docker",
         "docker": {"image": f"{registry.netloc}/{image}", "pullSecret": pull},
     }
-    spec = {"runtime": "cloud", "cloud": {"replicas": 1}, "executables": [run]}
-    metadata = {"name": "app", "version": version}
-    server.call("POST", "/v2/packages/", {"kind": "Package", "metadata": metadata, "spec": spec})
+    spec = {"runtime": "cloud", "cloud": {"replicas": 1}, "executables": [run], "endpoints": endpoints}
+    return {"kind": "Package", "metadata": {"name": "app", "version": version}, "spec": spec}
+
+
+def deployment(version: str) -> object:
     depends = {"kind": "package", "nameOrGUID": "app", "version": version}
     body = {"kind": "Deployment", "metadata": {"name": "app", "depends": depends}}
-    server.call("PATCH", "/v2/deployments/app/", {**body, "spec": {"runtime": "cloud"}})
+    return {**body, "spec": {"runtime": "cloud"}}
+
+
+def updated(server, registry, image: str, version: str = "v2", *, endpoints: Sequence[object] = ()) -> None:
+    server.call("POST", "/v2/packages/", package(registry, image, version, endpoints=endpoints))
+    server.call("PATCH", "/v2/deployments/app/", deployment(version))
 
 
 def codes(server) -> list[str]:

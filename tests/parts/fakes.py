@@ -251,7 +251,8 @@ class FakeEngine:
     """The port Engine in memory: containers are entries that run until a test ends them.
 
     ``fails`` makes the next calls of ``apply`` raise; ``hold`` keeps ``apply`` from ending until it is
-    set again with ``release``. ``applied`` are all workloads asked for, ``started`` counts starts.
+    set again with ``release``; ``stuck`` is what ``roll_back`` raises while it is set. ``applied`` are all
+    workloads asked for, ``started`` counts starts.
     """
 
     def __init__(
@@ -266,6 +267,7 @@ class FakeEngine:
         self._open = asyncio.Event()
         self._open.set()
         self.keeps_credentials = False
+        self.stuck: Exception | None = None
         self.applied: list[Workload] = []
         self.removed: list[tuple[str, int | None]] = []
         self.started: Counter[_Key] = Counter()
@@ -287,7 +289,7 @@ class FakeEngine:
             self._drop_pulls(workload)
             raise self._failures.popleft()
         if workload.exclusive:
-            self._drop(lambda key: key[0] == workload.deployment_guid and key[1] != workload.generation)
+            self._make_way(workload)
         for key, run, replica in _places(workload):
             container = self._containers.get(key)
             if container is None or not container.is_up:
@@ -302,6 +304,20 @@ class FakeEngine:
     async def remove(self, deployment_guid: str, *, below: int | None = None) -> None:
         self.removed.append((deployment_guid, below))
         self._drop(lambda key: key[0] == deployment_guid and (below is None or key[1] < below))
+
+    async def roll_back(self, deployment_guid: str, *, generation: int) -> int:
+        held = {key[1] for key in self._containers if key[0] == deployment_guid and key[1] <= generation}
+        serves = min(held, default=generation)
+        if serves == generation:
+            return 0
+        if self.stuck is not None:
+            raise self.stuck
+        for key, container in list(self._containers.items()):
+            if key[:2] == (deployment_guid, generation):
+                del self._containers[key]
+            elif key[:2] == (deployment_guid, serves) and container.fact.state is ReplicaState.FAILED:
+                self._run(container)
+        return serves
 
     async def logs(
         self,
@@ -403,6 +419,30 @@ class FakeEngine:
             queue.put_nowait(fact)
 
     # --- parts -----------------------------------------------------------------------------------
+
+    def _make_way(self, workload: Workload) -> None:
+        """End the older generations, and keep the oldest."""
+        guid, older = workload.deployment_guid, range(workload.generation)
+        kept = min((key[1] for key in self._containers if key[0] == guid and key[1] in older), default=0)
+        self._drop(lambda key: key[0] == guid and key[1] in older and key[1] != kept)
+        for key, container in self._containers.items():
+            if key[:2] == (guid, kept):
+                container.fact = replace(container.fact, state=ReplicaState.FAILED, started_at=None)
+
+    def _run(self, container: _Container) -> None:
+        fact = container.fact
+        self.started[fact.deployment_guid, fact.generation, fact.executable, fact.replica] += 1
+        self._report(
+            replace(
+                fact,
+                state=ReplicaState.RUNNING,
+                at=self._clock(),
+                started_at=self._clock(),
+                exit_code=None,
+                finding=None,
+            ),
+            container.run,
+        )
 
     def _start(self, workload: Workload, run: WorkloadExecutable, replica: int) -> None:
         now = self._clock()

@@ -28,7 +28,7 @@ async def world():
 
 
 @asynccontextmanager
-async def reconciling(world, *, owner: str = "one"):
+async def reconciling(world, *, owner: str = "one", stable: float = 0.0):
     preparation = Preparation(
         store=world.store, proofs=world.proofs, keychain=world.keychain, clock=world.clock
     )
@@ -40,7 +40,7 @@ async def reconciling(world, *, owner: str = "one"):
         clock=world.clock,
         jitter=lambda: 0.0,
         owner=owner,
-        pace=Pace(stable=0.0, lease=30.0, progress=0.02),
+        pace=Pace(stable=stable, lease=30.0, progress=0.02),
     )
     running = asyncio.create_task(reconciler.run())
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from towline.cli import flags
 from towline.cli.client import opened, part
-from towline.cli.documents import Document, at, documents_at, text_at
+from towline.cli.documents import Document, at, documents_at, number_at, text_at
 from towline.cli.manifests import read_manifests
 from towline.cli.output import clean, say, show, show_one, tell
 from towline.cli.waiting import explain, wait
@@ -160,11 +160,20 @@ def _details(deployment: Document) -> list[tuple[str, str]]:
         ("Name", text_at(deployment, "metadata", "name")),
         ("GUID", text_at(deployment, "metadata", "guid")),
         ("Package", _package(deployment)),
-        ("Generation", text_at(deployment, "metadata", "generation")),
+        ("Generation", _generation(deployment)),
         ("Phase", text_at(deployment, "status", "phase")),
         ("Status", text_at(deployment, "status", "status")),
         *((text_at(run, "name"), f"{text_at(run, 'status')}  {text_at(run, 'image')}") for run in runs),
     ]
+
+
+def _generation(deployment: Document) -> str:
+    """Return which generation is wished, and which one serves where that is another."""
+    wished, serving = (
+        number_at(deployment, "metadata", "generation"),
+        number_at(deployment, "status", "serving"),
+    )
+    return f"{wished}, generation {serving} is serving" if serving not in (0, wished) else str(wished)
 
 
 def _row(deployment: Document) -> tuple[str, ...]:

@@ -69,6 +69,7 @@ class FindingCode(StrEnum):
     PORT_TAKEN = "port-taken"
     WRONG_ARCHITECTURE = "wrong-architecture"
     DEPENDENCY_FAILED = "dependency-failed"
+    UPDATE_ROLLED_BACK = "update-rolled-back"
 
 
 class Remedy(StrEnum):

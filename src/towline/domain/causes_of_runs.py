@@ -83,4 +83,12 @@ RUNS: dict[FindingCode, Cause] = {
         "See to the other deployment; this one goes on by itself.",
         code="DEP_E156",
     ),
+    FindingCode.UPDATE_ROLLED_BACK: by_person(
+        "The update was taken back: what ran before it runs again",
+        "The new containers wanted the ports of the old ones, which were ended for them. The new ones ended"
+        " before they were stable, so the old ones were started again.",
+        "Mend what the finding beside this one names, then update the deployment; this update is not tried"
+        " again by the clock, as every try interrupts what runs.",
+        code="DEP_E155",
+    ),
 }

@@ -172,6 +172,11 @@ class Deployment:
         """What the wish runs."""
         return self.wish.plan.executables
 
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether two generations cannot run side by side: both would want the same ports."""
+        return bool(self.wish.plan.ports)
+
     def wished_again(self, wish: Wish, *, labels: Mapping[str, str], at: datetime) -> Self:
         """Return the next generation; guid, name and status stay."""
         return replace(

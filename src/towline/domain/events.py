@@ -24,6 +24,7 @@ class EventKind(StrEnum):
 
     VERDICT_CHANGED = "secret.verdict-changed"
     PHASE_CHANGED = "deployment.phase-changed"
+    ROLLED_BACK = "deployment.rolled-back"
     DRIFTED = "deployment.drifted"
     TEST = "webhook.test"
 
@@ -58,6 +59,9 @@ class Event:
                 return f"Secret {self.subject_name}: {known['before']} -> {known['after']}{why}."
             case EventKind.PHASE_CHANGED:
                 return f"Deployment {self.subject_name}: {known['after']}{why}."
+            case EventKind.ROLLED_BACK:
+                update, serves = known["before"], known["after"]
+                return f"Deployment {self.subject_name}: {update} was taken back{why}, {serves} runs again."
             case EventKind.DRIFTED:
                 who = f" by {known['culprit']}" if known.get("culprit") else ""
                 what = f"{known.get('subject', 'an object')} was {known.get('change', 'changed')}{who}"

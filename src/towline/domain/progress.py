@@ -90,10 +90,9 @@ def assess(
     wished = places(deployment)
     facts = {place: facts[place] for place in wished if place in facts}
     status = replace(deployment.status, executables=_executables(deployment, facts.values()))
-    down = tuple(fact for fact in facts.values() if fact.state in _DOWN)
-    if down:
-        failed = status.failed(tuple(_finding(fact, at=now) for fact in down), at=now)
-        is_lost = any(fact.state is ReplicaState.FAILED for fact in down)
+    if wrong := troubles(facts, at=now):
+        failed = status.failed(wrong, at=now)
+        is_lost = any(fact.state is ReplicaState.FAILED for fact in facts.values())
         again = retry_at(failed, now=now, jitter=0) if is_lost else None
         return Assessment(replace(failed, attempts=status.attempts), look_again=again)
     if any(place not in facts or facts[place].state is not ReplicaState.RUNNING for place in wished):
@@ -102,6 +101,11 @@ def assess(
     if now < steady_at:
         return Assessment(_pending(status, at=now), look_again=steady_at)
     return Assessment(_running(status, at=now), look_again=None)
+
+
+def troubles(facts: Mapping[Place, Fact], *, at: datetime) -> tuple[Finding, ...]:
+    """Return why each container that is down is so."""
+    return tuple(_finding(fact, at=at) for fact in facts.values() if fact.state in _DOWN)
 
 
 def progressing(deployment: Deployment, facts: Mapping[Place, Fact]) -> tuple[ExecutableStatus, ...]:

@@ -46,6 +46,10 @@ class Observed:
         for generation in [known for known in generations if known < below]:
             del generations[generation]
 
+    def forget_generation(self, guid: str, generation: int) -> None:
+        """Drop the facts about one generation of a deployment."""
+        self._facts.get(guid, {}).pop(generation, None)
+
     def deployments(self) -> frozenset[str]:
         """Return the guids of all deployments with containers."""
         return frozenset(self._facts)

@@ -174,6 +174,6 @@ def _workload(deployment: Deployment, executables: tuple[WorkloadExecutable, ...
         generation=deployment.generation,
         executables=executables,
         replicas=plan.replicas,
-        exclusive=bool(plan.ports),
+        exclusive=deployment.is_exclusive,
         ports=plan.ports,
     )

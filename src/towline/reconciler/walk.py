@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from towline.domain import progress
+from towline.domain import progress, rollbacks
 from towline.domain.deployment import Phase, Status
 from towline.domain.errors import EngineFailed, PullRefused
 from towline.reconciler.prepare import NotReady
-from towline.reconciler.told import phase_changed
+from towline.reconciler.rollback import Rollback
+from towline.reconciler.told import phase_changed, rolled_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -68,6 +69,7 @@ class Walk:
         self._engine = engine
         self._preparation = preparation
         self._observed = observed
+        self._rollback = Rollback(engine, observed, clock)
         self._bell = bell
         self._clock = clock
         self._jitter = jitter
@@ -93,15 +95,22 @@ class Walk:
             return
         if deployment.status.generation != deployment.generation:
             await self._keep(progress.begun(deployment, at=self._clock()))
+        if await self._stays_taken_back():
+            return
         if (lost := progress.out_of_reach(self._facts())) is not None:
             await self._refuse((lost,))  # nothing can be started: spare the registries the questions
             return
-        if not progress.is_started(deployment, self._facts()):
+        if not self._is_started():
             if not await self._start():
                 return
         elif await self._is_outdated():
             await self._renew()
         await self._assess()
+
+    def _is_started(self) -> bool:
+        """Whether nothing is to be started now; an update that is to be taken back is not."""
+        facts = self._facts()
+        return progress.is_started(self._deployment, facts) or rollbacks.is_due(self._deployment, facts)
 
     async def _remove(self) -> None:
         guid = self._deployment.guid
@@ -145,8 +154,10 @@ class Walk:
         """Whether what runs was given other secrets than it would be now, or is not what was applied."""
         if any(fact.outdated for fact in self._facts().values()):
             return True
-        if not self._engine.keeps_credentials:
-            return False
+        return self._engine.keeps_credentials and await self._has_other_credentials()
+
+    async def _has_other_credentials(self) -> bool:
+        """Whether a secret that the deployment names was changed since it was started."""
         return await self._preparation.credentials(self._deployment) != self._deployment.status.credentials
 
     async def _renew(self) -> None:
@@ -219,6 +230,8 @@ class Walk:
     async def _assess(self) -> None:
         stable = timedelta(seconds=self._pace.stable)
         assessment = progress.assess(self._deployment, self._facts(), now=self._clock(), stable=stable)
+        if rollbacks.is_due(self._deployment, self._facts()) and await self._take_back(assessment.status):
+            return
         if assessment.status.status is Status.RUNNING:
             try:
                 await self._retire_older()
@@ -235,9 +248,28 @@ class Walk:
         moments = [moment for moment in (assessment.look_again, self._try_again) if moment is not None]
         await self._release(assessment.status, due=min(moments, default=None))
 
+    async def _stays_taken_back(self) -> bool:
+        """See that what runs in place of an update taken back still does; False where the update is tried
+        again, as a secret was changed, or where there is none.
+        """
+        status = self._deployment.status
+        if not rollbacks.is_done(status) or await self._has_other_credentials():
+            return False
+        return await self._take_back(status)
+
+    async def _take_back(self, failed: DeploymentStatus) -> bool:
+        """Let the generation run again that was ended for this one, and settle; False where none was kept."""
+        settled = await self._rollback.take_back(self._deployment, failed)
+        if settled is not None:
+            status, again = settled
+            await self._release(status, due=again)
+        return settled is not None
+
     async def _retire_older(self) -> None:
+        """Remove what this generation replaces; what was kept, ended, may be known to the engine alone."""
         guid, generation = self._deployment.guid, self._deployment.generation
-        if self._observed.has_older(guid, generation):
+        is_update = self._deployment.status.serving not in (0, generation)
+        if is_update or self._observed.has_older(guid, generation):
             await self._engine.remove(guid, below=generation)
             self._observed.forget(guid, below=generation)
 
@@ -257,17 +289,19 @@ class Walk:
         before = self._deployment.status
 
         turned = (status.phase, status.status) != (before.phase, before.status)
-        event = phase_changed(self._deployment, status, at=self._clock())
+        events = [phase_changed(self._deployment, status, at=self._clock())] if turned else []
+        if rollbacks.is_done(status) and not rollbacks.is_done(before):
+            events.append(rolled_back(self._deployment, status, at=self._clock()))
 
         def change(tx: Transaction) -> bool:
             held = tx.deployments.settle(self._claim, status, due=due, release=release, until=until)
-            if held and turned:
+            for event in events if held else ():
                 tx.events.add(event)
             return held
 
         if not await self._store.write(change):
             raise LeaseLost
-        if turned:
+        if events:
             self._bell.ring()
         self._lease_until = until
         self._deployment = replace(self._deployment, status=status)

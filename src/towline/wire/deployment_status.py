@@ -1,7 +1,8 @@
 """``status`` of a deployment on the wire, snake_case inside.
 
-Beside rapyuta.io's fields stand ``findings``, ``generation`` (the one that all of this is about), and
-for each executable ``digest``, ``layers`` and ``replicas_running``: additions that its clients ignore.
+Beside rapyuta.io's fields stand ``findings``, ``generation`` (the one that all of this is about),
+``serving`` (the newest one that was stable, 0 before any was), and for each executable ``digest``,
+``layers`` and ``replicas_running``: additions that its clients ignore.
 """
 
 from __future__ import annotations
@@ -77,6 +78,7 @@ class DeploymentStatusDocument(msgspec.Struct):
     dependencies: Dependencies
     findings: list[FindingDocument]
     generation: int
+    serving: int
 
 
 def status_document(deployment: Deployment, needs: Needs, *, in_full: bool) -> DeploymentStatusDocument:
@@ -94,6 +96,7 @@ def status_document(deployment: Deployment, needs: Needs, *, in_full: bool) -> D
         ),
         findings=[finding_document(finding, in_full=in_full) for finding in known.findings],
         generation=known.generation,
+        serving=known.serving,
     )
 
 

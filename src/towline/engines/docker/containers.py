@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _LINES_OF_EVIDENCE = 3
 _GONE = 404
 _NAME_TAKEN = 409
+_NO_SUCH_DOOR = 405
 _ALREADY = 304
 _GRACE_FOR_THE_ENGINE = 60.0
 
@@ -79,6 +80,19 @@ class Containers:
     async def start(self, ident: str) -> None:
         """Start a container; one that runs is left alone."""
         await self._daemon.ask("POST", f"/containers/{ident}/start")
+
+    async def set_restart(self, ident: str, policy: str) -> None:
+        """Let the Engine start a container again as ``policy`` says, from now on. It may be gone.
+
+        podman before 5 cannot change it; it starts nothing again that was stopped, so nothing is lost.
+        """
+        try:
+            await self._daemon.ask(
+                "POST", f"/containers/{ident}/update", body={"RestartPolicy": {"Name": policy}}
+            )
+        except Refused as refused:
+            if refused.status not in (_GONE, _NO_SUCH_DOOR):
+                raise
 
     async def stop(self, ident: str, *, patience: float) -> None:
         """End a container by its stop signal and, after its grace, by force. It may be gone."""

@@ -29,7 +29,7 @@ LOG_MEGABYTES = 10
 LOG_PARTS = 3
 LOG_OPTIONS = {"max-size": f"{LOG_MEGABYTES}m", "max-file": str(LOG_PARTS)}
 
-_RESTART = {
+RESTART = {
     RestartPolicy.ALWAYS: "always",
     RestartPolicy.ON_FAILURE: "on-failure",
     RestartPolicy.NEVER: "no",
@@ -62,7 +62,7 @@ def container(
         "HostConfig": {
             "NetworkMode": network,
             "PortBindings": {f"{port}/tcp": [{"HostPort": str(port)}] for port in published},
-            "RestartPolicy": {"Name": _RESTART[workload.restart]},
+            "RestartPolicy": {"Name": RESTART[workload.restart]},
             "CapDrop": ["NET_RAW"],
             "SecurityOpt": ["no-new-privileges:true"],
             "PidsLimit": MOST_PROCESSES,

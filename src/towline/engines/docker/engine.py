@@ -21,6 +21,7 @@ from towline.engines.broadcast import Facts
 from towline.engines.docker import document, facts, places, refusals
 from towline.engines.docker.containers import Containers, generation_of
 from towline.engines.docker.daemon import Daemon, Refused, translated
+from towline.engines.docker.ending import Ending
 from towline.engines.docker.following import Following
 from towline.engines.docker.images import PulledImages
 from towline.engines.docker.pulls import Pulls, called
@@ -91,6 +92,7 @@ class DockerEngine:
             self._containers, here=address.host or "127.0.0.1", reaches_containers=address.is_here
         )
         self._watch.wellness = self._wellness
+        self._ending = Ending(self._containers, self._watch)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._ended: dict[str, int | None] = {}
         self._inspections = asyncio.Semaphore(_INSPECTIONS_AT_ONCE)
@@ -145,6 +147,12 @@ class DockerEngine:
                 await self._remove(deployment_guid, below=below)
         with translated():
             await self._images.collect(self._used_images)
+
+    async def roll_back(self, deployment_guid: str, *, generation: int) -> int:
+        """Let the generation run again that was ended for this one, see the port."""
+        async with self._turn(deployment_guid):
+            with translated():
+                return await self._ending.roll_back(deployment_guid, generation)
 
     async def logs(
         self,
@@ -211,19 +219,16 @@ class DockerEngine:
         self._facts.publish(facts.pulling(place, layers, at=self._clock()))
 
     async def _replace(self, workload: Workload, missing: Sequence[Place]) -> None:
-        """End the older generations before the start; let them run again when there is none."""
-        older = [
-            str(each["Id"])
-            for each in await self._containers.listed(workload.deployment_guid)
-            if generation_of(each) < workload.generation
-        ]
+        """End the older generations before the start; let the one that served go on if there is none."""
+        if not missing:
+            return
+        await self._ending.make_way(workload.deployment_guid, workload.generation)
         try:
-            await all_of(self._stop(ident) for ident in older)
             await self._start_all(workload, missing)
         except EngineFailed:
-            await to_the_end(all_of(self._run_again(ident) for ident in older))
+            with contextlib.suppress(Refused):  # deleted meanwhile by somebody else
+                await self._ending.roll_back(workload.deployment_guid, workload.generation)
             raise
-        await to_the_end(all_of(self._discard(ident) for ident in older))
 
     async def _start_all(self, workload: Workload, missing: Sequence[Place]) -> None:
         by_name = {executable.name: executable for executable in workload.executables}
@@ -248,7 +253,7 @@ class DockerEngine:
             await self._see_it_run(ident)
         except Refused as refused:
             if ident:
-                await self._discard(ident)
+                await self._ending.discard(ident)
             finding = refusals.start_finding(refused.said)
             about = finding.about(image=str(executable.image), executable=executable.name)
             raise EngineFailed(about) from refused
@@ -273,26 +278,7 @@ class DockerEngine:
             for each in await self._containers.listed(deployment_guid)
             if below is None or generation_of(each) < below
         ]
-        await to_the_end(all_of(self._end(str(each["Id"]), str(each["State"])) for each in doomed))
-
-    async def _end(self, ident: str, state: str) -> None:
-        if state in ("running", "restarting", "paused"):
-            await self._stop(ident)
-        await self._discard(ident)
-
-    async def _stop(self, ident: str) -> None:
-        self._watch.leaves(ident)
-        await self._containers.stop(ident, patience=document.LONGEST_GRACE)
-
-    async def _run_again(self, ident: str) -> None:
-        self._watch.stays(ident)
-        with contextlib.suppress(Refused):  # deleted meanwhile by somebody else
-            await self._containers.start(ident)
-            await self._watch.look(ident)
-
-    async def _discard(self, ident: str) -> None:
-        self._watch.leaves(ident)
-        await self._containers.delete(ident)
+        await self._ending.end(doomed)
 
     async def _newest(self, deployment_guid: str, executable: str, *, replica: int) -> str:
         wanted = {

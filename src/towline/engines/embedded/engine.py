@@ -156,6 +156,10 @@ class EmbeddedEngine:
             await self._remove(deployment_guid, below=below)
         await self._collect()
 
+    async def roll_back(self, deployment_guid: str, *, generation: int) -> int:  # noqa: ARG002  (the port's)
+        """Return 0: an exclusive start removes the older generations, so that nothing is kept."""
+        return 0
+
     def logs(
         self,
         deployment_guid: str,

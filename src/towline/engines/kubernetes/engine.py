@@ -99,6 +99,10 @@ class KubernetesEngine:
             with _translated():
                 await self._remove(deployment_guid, below=below)
 
+    async def roll_back(self, deployment_guid: str, *, generation: int) -> int:  # noqa: ARG002  (the port's)
+        """Return 0: older generations run on until a new one has proved itself: none is kept, ended."""
+        return 0
+
     def logs(
         self,
         deployment_guid: str,

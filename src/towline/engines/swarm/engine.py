@@ -138,6 +138,12 @@ class SwarmEngine:
                     ]
                 )
 
+    async def roll_back(self, deployment_guid: str, *, generation: int) -> int:
+        """Let the generation run again that was ended for this one, see the port."""
+        async with self._turn(deployment_guid):
+            with translated():
+                return await self._roll_back(deployment_guid, generation)
+
     def logs(
         self,
         deployment_guid: str,
@@ -165,22 +171,45 @@ class SwarmEngine:
         service = held.get(document.name_of(self._installation, document.place_of(workload, executable)))
         if service is None:
             return True
-        if self._mirror.has_failed(service):
+        if service.rests or self._mirror.has_failed(service):
             await self._ending.end([service])
             return True
         return False
 
     async def _replace(self, workload: Workload, missing: Sequence[WorkloadExecutable]) -> None:
-        """End the older generations before the start; let them run again when there is none."""
-        held = await self._swarm.listed(workload.deployment_guid)
-        older = [each for each in held if each.kept.place.generation < workload.generation]
+        """End the older generations before the start; let the one that served run again when there is none.
+
+        It is kept, at rest, until this generation has proved itself.
+        """
+        if missing:
+            kept, between = await self._parted(workload.deployment_guid, workload.generation - 1)
+            await self._ending.rest(kept)
+            await self._ending.end(between)
         try:
-            await self._ending.rest(older)
             await self._start_all(workload, missing)
         except (EngineFailed, PullRefused):
-            await self._ending.go_on(older)
+            await self._roll_back(workload.deployment_guid, workload.generation)
             raise
-        await self._ending.end(older)
+
+    async def _roll_back(self, deployment_guid: str, generation: int) -> int:
+        kept, later = await self._parted(deployment_guid, generation)
+        serves = kept[0].kept.place.generation if kept else generation
+        if serves == generation:
+            return 0
+        await self._ending.end(later)
+        await self._ending.go_on(kept)
+        return serves
+
+    async def _parted(self, deployment_guid: str, newest: int) -> tuple[Sequence[Service], Sequence[Service]]:
+        """Return the services of the oldest generation, which is the one that served last, and all others
+        up to ``newest``.
+        """
+        held = await self._swarm.listed(deployment_guid)
+        known = sorted({each.kept.place.generation for each in held if each.kept.place.generation <= newest})
+        return (
+            [each for each in held if each.kept.place.generation in known[:1]],
+            [each for each in held if each.kept.place.generation in known[1:]],
+        )
 
     async def _start_all(self, workload: Workload, missing: Sequence[WorkloadExecutable]) -> None:
         """Make the services that are missing, renew the logins of the others, and see all of them run."""

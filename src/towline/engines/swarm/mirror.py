@@ -115,7 +115,7 @@ class Mirror:
 
     def _note(self, listed: Sequence[Service], found: Sequence[Task]) -> None:
         """Take over a new list; tell of services that somebody else deleted."""
-        present = {each.ident: each for each in listed if each.ident not in self._leaving}
+        present = {each.ident: each for each in listed if each.ident not in self._leaving and not each.rests}
         expected = set(self._leaving)
         self._leaving &= {each.ident for each in listed}
         for key, history in self._slots.items():

@@ -38,7 +38,7 @@ _NOBODY = {pulls.HEADER: "e30="}
 @dataclass(frozen=True, slots=True)
 class Service:
     """A service of ours: the place in ``kept`` is that of its first replica, ``replicas`` what it has when
-    it does not rest.
+    it does not rest. One that ``rests`` has no tasks: it was ended and kept.
     """
 
     ident: str
@@ -46,6 +46,7 @@ class Service:
     kept: Kept
     replicas: int
     grace: float
+    rests: bool = False
 
 
 class Services:
@@ -80,6 +81,7 @@ class Services:
                         kept,
                         replicas=int(spec["Labels"].get(REPLICAS) or 1),
                         grace=int(spec["TaskTemplate"]["ContainerSpec"].get("StopGracePeriod") or 0) / 1e9,
+                        rests=(spec["Mode"].get("Replicated") or {}).get("Replicas") == 0,
                     )
                 )
         return services
