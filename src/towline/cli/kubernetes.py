@@ -1,31 +1,33 @@
-"""``towline kubernetes``: what kubelets need to ask Towline, and a look at a cluster's pull secrets."""
+"""``towline kubernetes``: Towline on a cluster, a look at its pull secrets, and what kubelets need to ask."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from towline.cli import contexts, flags
+from towline.cli import contexts, flags, kubernetes_install
+from towline.cli.asking_cluster import asked
 from towline.cli.failure import Failure
 from towline.cli.output import say
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Coroutine, Sequence
-
-T = TypeVar("T")
+    from collections.abc import Sequence
 
 DESCRIPTION = """\
-Says what the pull secrets of a cluster are worth and why pods wait for images, or prints what a node's
-kubelet needs so that no password lives on it or in a namespace.
+Says what the pull secrets of a cluster are worth and why pods wait for images, installs Towline itself
+there, or prints what a node's kubelet needs so that no password lives on it or in a namespace.
 """
 EXAMPLES = """\
 examples:
   towline kubernetes scan
   towline kubernetes scan --namespace shop -o json
   towline kubernetes doctor --context prod
+  towline kubernetes install --image registry.example.com/towline:0.1.0 | less
+  towline kubernetes install --image registry.example.com/towline:0.1.0 --context prod --apply
+  towline kubernetes uninstall --context prod
   towline kubernetes provider-config --match registry.example.com --match '*.example.com' > towline.yaml
   towline kubernetes provider-config --match registry.example.com --audience towline
 """
@@ -65,6 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
     _configure_scan(group)
+    kubernetes_install.configure(group)
 
 
 def _configure_scan(group: flags.Verbs) -> None:
@@ -110,7 +113,7 @@ def _scan(args: argparse.Namespace) -> int:
     from towline.cli import cluster_scan
 
     where = {"kubeconfig": args.kubeconfig, "context": args.context, "namespace": args.namespace}
-    report = _asked(scanning.scan(**where, platform=args.platform))
+    report = asked(scanning.scan(**where, platform=args.platform))
     cluster_scan.show(report, args.output)
     return 0 if report.is_well else 6
 
@@ -120,7 +123,7 @@ def _doctor(args: argparse.Namespace) -> int:
     from towline.engines.kubernetes import rights
 
     where = {"kubeconfig": args.kubeconfig, "context": args.context, "namespace": args.namespace}
-    examined = _asked(scanning.examine(**where))
+    examined = asked(scanning.examine(**where))
     say(f"The cluster runs Kubernetes {examined.version}.")
     for right, verbs in examined.missing.items():
         say(f"missing: {', '.join(verbs)} on {right.resource}  ({right.why})")
@@ -134,22 +137,6 @@ def _doctor(args: argparse.Namespace) -> int:
     for right in examined.missing:
         say(f"  {rights.rule(right)}")
     return 6
-
-
-def _asked(wanted: Coroutine[object, object, T]) -> T:
-    """Return what a look at the cluster found; say why it found nothing."""
-    import asyncio
-
-    from towline.domain.errors import EngineFailed, InvalidInput
-
-    try:
-        return asyncio.run(wanted)
-    except InvalidInput as error:
-        raise Failure(str(error), code=2) from error
-    except EngineFailed as error:
-        # The finding's own words are about deployments; here it is the cluster that was asked something.
-        hint = error.finding.fix_hint or "see the server in the kubeconfig, or choose another with --context"
-        raise Failure(f"the cluster could not be asked: {error.finding.detail}; {hint}", code=8) from error
 
 
 def _provider_config(args: argparse.Namespace) -> int:

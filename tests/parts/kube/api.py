@@ -11,17 +11,28 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
-from lightkube.resources import apps_v1, core_v1
+from lightkube.resources import apps_v1, core_v1, networking_v1, policy_v1, rbac_authorization_v1
 
 from parts.kube.objects import Kept, Objects
 
 MODELS = {
+    "clusterrolebindings": rbac_authorization_v1.ClusterRoleBinding,
+    "clusterroles": rbac_authorization_v1.ClusterRole,
+    "ingresses": networking_v1.Ingress,
     "namespaces": core_v1.Namespace,
+    "networkpolicies": networking_v1.NetworkPolicy,
+    "persistentvolumeclaims": core_v1.PersistentVolumeClaim,
+    "poddisruptionbudgets": policy_v1.PodDisruptionBudget,
+    "rolebindings": rbac_authorization_v1.RoleBinding,
+    "roles": rbac_authorization_v1.Role,
     "secrets": core_v1.Secret,
+    "serviceaccounts": core_v1.ServiceAccount,
     "services": core_v1.Service,
     "pods": core_v1.Pod,
     "deployments": apps_v1.Deployment,
 }
+_ENDED_BY_OTHERS = ("deployments", "namespaces", "pods", "replicasets")
+"""Kinds that a delete only marks: a controller or the node takes them away."""
 _END: Any = None
 
 
@@ -145,8 +156,10 @@ class ApiServer:
                 return web.json_response(kept.shown()) if kept else _not_found(plural, name)
             case "PATCH":
                 return await self._apply(request, (plural, namespace, name))
+            case "POST":
+                return await self._create(request, plural, namespace)
             case "DELETE":
-                return self._delete((plural, namespace, name))
+                return await self._delete(request, (plural, namespace, name))
         return _status(405, "MethodNotAllowed", "the server does not allow this method")
 
     async def _list(self, request: web.Request, plural: str, namespace: str) -> web.Response:
@@ -209,7 +222,7 @@ class ApiServer:
             if queue.plural == plural and queue.namespace in ("", kept.key[1]):  # type: ignore[attr-defined]
                 queue.put_nowait(news)
 
-    async def _apply(self, request: web.Request, key: tuple[str, str, str]) -> web.Response:
+    async def _apply(self, request: web.Request, key: tuple[str, str, str]) -> web.Response:  # noqa: PLR0911
         body = json.loads(await request.read())
         if request.content_type != "application/apply-patch+yaml":
             return _status(415, "UnsupportedMediaType", "the body was in an unknown format")
@@ -217,9 +230,11 @@ class ApiServer:
             return _status(422, "Invalid", "fieldManager: Required value: is required for apply patch")
         if refusal := _schema_problem(key, body):
             return refusal
-        self.bodies.append((key[0], body))
         if key[1] and self.objects.get("namespaces", "", key[1]) is None:
             return _not_found("namespaces", key[1])
+        if request.query.get("dryRun"):
+            return web.json_response(body)
+        self.bodies.append((key[0], body))
         forced = request.query.get("force") == "true"
         outcome = self.objects.apply(key, body, manager=manager, force=forced)
         if isinstance(outcome, str):
@@ -227,14 +242,31 @@ class ApiServer:
         kept, fresh = outcome
         return web.json_response(kept.shown(), status=201 if fresh else 200)
 
-    def _delete(self, key: tuple[str, str, str]) -> web.Response:
+    async def _create(self, request: web.Request, plural: str, namespace: str) -> web.Response:
+        body = await request.json()
+        key = (plural, namespace, body["metadata"]["name"])
+        if refusal := _schema_problem(key, body):
+            return refusal
+        if self.objects.get(*key) is not None:
+            return _status(409, "AlreadyExists", f'{plural} "{key[2]}" already exists')
+        if not request.query.get("dryRun"):
+            self.objects.create(key, body, manager=request.query.get("fieldManager", "unknown"))
+        return web.json_response(body, status=201)
+
+    async def _delete(self, request: web.Request, key: tuple[str, str, str]) -> web.Response:
         kept = self.objects.kept.get(key)
         if kept is None:
             return _not_found(key[0], key[2])
-        if key[0] in ("secrets", "services", "events"):
-            self.objects.delete(kept)
-        else:
+        options = await request.json() if request.can_read_body else {}
+        wanted = options.get("preconditions", {}).get("uid", kept.uid)
+        if wanted != kept.uid:
+            return _status(409, "Conflict", f"the UID in the precondition ({wanted}) is not {kept.uid}")
+        if request.query.get("dryRun"):
+            return web.json_response(kept.shown())
+        if key[0] in _ENDED_BY_OTHERS:
             self.objects.begin_deletion(kept)
+        else:
+            self.objects.delete(kept)
         return web.json_response(kept.shown())
 
     async def _log(self, request: web.Request, namespace: str, name: str) -> web.StreamResponse:

@@ -56,7 +56,7 @@ class Controllers:
             self.objects.begin_deletion(surplus)
         ready = sum(_is_ready(pod) for pod in pods)
         self._retire(deployment, newest, all_ready=ready >= wanted)
-        self._tell(deployment, ready, wanted)
+        self._tell(deployment, ready=ready, updated=len(pods[:wanted]), wanted=wanted)
 
     def _retire(self, deployment: Kept, newest: Kept, *, all_ready: bool) -> None:
         for older in self._owned("replicasets", deployment.uid):
@@ -103,7 +103,9 @@ class Controllers:
             manager="kube-controller-manager",
         )
 
-    def _tell(self, deployment: Kept, ready: int, wanted: int) -> None:
+    def _tell(self, deployment: Kept, *, ready: int, updated: int, wanted: int) -> None:
+        revisions = self._owned("replicasets", deployment.uid)
+        pods = [pod for each in revisions for pod in self._owned("pods", each.uid) if not pod.deleted]
         conditions = [
             {
                 "type": "Available",
@@ -115,7 +117,13 @@ class Controllers:
         if self.creation_failure:
             failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}
             conditions.append(failure | {"message": self.creation_failure})
-        status = {"observedGeneration": deployment.generation, "conditions": conditions}
+        status = {
+            "observedGeneration": deployment.generation,
+            "replicas": len(pods),
+            "updatedReplicas": updated,
+            "availableReplicas": ready,
+            "conditions": conditions,
+        }
         self.objects.set_system(deployment, {"status": status})
 
     def _collect(self) -> None:

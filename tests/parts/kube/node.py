@@ -246,6 +246,9 @@ class Node:
     def _environment(self, pod: Kept, spec: Mapping[str, Any]) -> Mapping[str, str]:
         values = {}
         for variable in spec.get("env", []):
+            if "value" in variable:
+                values[variable["name"]] = variable["value"]
+                continue
             ref = variable["valueFrom"]["secretKeyRef"]
             secret = self.objects.get("secrets", pod.key[1], ref["name"])
             assert secret is not None

@@ -15,7 +15,16 @@ Key = tuple[str, str, str]
 """Plural, namespace (empty for none), name."""
 
 _KINDS = {
+    "clusterrolebindings": ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
+    "clusterroles": ("rbac.authorization.k8s.io/v1", "ClusterRole"),
+    "ingresses": ("networking.k8s.io/v1", "Ingress"),
+    "limitranges": ("v1", "LimitRange"),
     "namespaces": ("v1", "Namespace"),
+    "networkpolicies": ("networking.k8s.io/v1", "NetworkPolicy"),
+    "persistentvolumeclaims": ("v1", "PersistentVolumeClaim"),
+    "poddisruptionbudgets": ("policy/v1", "PodDisruptionBudget"),
+    "rolebindings": ("rbac.authorization.k8s.io/v1", "RoleBinding"),
+    "roles": ("rbac.authorization.k8s.io/v1", "Role"),
     "secrets": ("v1", "Secret"),
     "services": ("v1", "Service"),
     "serviceaccounts": ("v1", "ServiceAccount"),

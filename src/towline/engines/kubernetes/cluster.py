@@ -237,9 +237,19 @@ class Cluster:
         async for line in self._lines(request, keep_ends=True):
             yield line
 
-    async def ask(self, method: str, path: str, *, document: Any = None, plural: str = "") -> bytes:  # noqa: ANN401
-        """Make any other request that may be repeated; return the answer's body."""
-        return await self._asked(BasicRequest(method, path, data=document), plural=plural or path)
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        document: Any = None,  # noqa: ANN401
+        plural: str = "",
+        params: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Make any other request that may be repeated; return the answer's body. A PATCH is an apply."""
+        headers = {"Content-Type": _APPLY} if method == "PATCH" else None
+        request = BasicRequest(method, path, params=dict(params or {}), data=document, headers=headers)
+        return await self._asked(request, plural=plural or path)
 
     async def _asked(self, request: BasicRequest, *, plural: str) -> bytes:
         """Make a request; try again what time may mend, as long as the server asks."""

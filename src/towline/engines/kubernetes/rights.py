@@ -1,4 +1,4 @@
-"""What the engine may do in a cluster, each right with its reason, and whether an account has them."""
+"""Whether an account has the rights that the engine needs in a cluster, and what else stands in its way."""
 
 from __future__ import annotations
 
@@ -10,56 +10,13 @@ from typing import ClassVar
 import msgspec
 
 from towline.engines.kubernetes.cluster import Cluster, ClusterRefused
+from towline.engines.kubernetes.needs import NEEDED, Right
 from towline.engines.kubernetes.seen import Metadata
 
 REVIEWS = "apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 OLDEST_MINOR = 25
 """Server-side apply, bookmarks and Pod Security's labels are all stable from there on."""
 POD_SECURITY = "pod-security.kubernetes.io/enforce"
-
-
-@dataclass(frozen=True, slots=True)
-class Right:
-    """Verbs on one resource and what they are for. ``is_clusterwide`` ones have no namespace."""
-
-    group: str
-    resource: str
-    verbs: tuple[str, ...]
-    why: str
-    is_clusterwide: bool = False
-
-
-NEEDED = (
-    Right(
-        "",
-        "namespaces",
-        ("get", "create", "patch"),
-        "a namespace for each project",
-        is_clusterwide=True,
-    ),
-    Right(
-        "",
-        "secrets",
-        ("get", "list", "watch", "create", "patch", "delete"),
-        "pull secrets and values of environments: written, watched, deleted",
-    ),
-    Right(
-        "apps",
-        "deployments",
-        ("get", "list", "watch", "create", "patch", "delete"),
-        "what is to be kept running",
-    ),
-    Right("", "services", ("get", "create", "patch"), "the endpoints of packages"),
-    Right("apps", "replicasets", ("list", "watch"), "which revision a pod belongs to"),
-    Right(
-        "",
-        "pods",
-        ("get", "list", "watch", "create", "patch", "delete"),
-        "what becomes of it; what may end runs as bare pods",
-    ),
-    Right("", "events", ("list", "watch"), "why a pod does not start"),
-    Right("", "pods/log", ("get",), "logs, and the last words of what ended"),
-)
 
 
 @dataclass(frozen=True, slots=True)
