@@ -26,6 +26,7 @@ from towline.reconciler import Preparation, Reconciler
 from towline.registry import Registry
 from towline.services.bell import LocalBell
 from towline.services.deliveries import Deliveries
+from towline.services.mirror_keeping import MirrorKeeping
 from towline.services.reproofs import Reproofs
 from towline.store.keyring import Keyring
 from towline.store.keyring_command import printed_keyring
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from towline.config import Config
     from towline.housing import Housed
     from towline.notices import NoticeCourier
+    from towline.ports import Engine, MirrorTarget
     from towline.services.accounts import Accounts
 
 log = structlog.get_logger("towline.app")
@@ -61,6 +63,7 @@ class Application:
     reconciler: Reconciler
     reproofs: Reproofs
     deliveries: Deliveries
+    mirrors: MirrorKeeping | None
     courier: NoticeCourier
 
 
@@ -124,18 +127,11 @@ async def _wired(config: Config, *, store: SqliteStore, registry: Registry, hous
             bell=bell,
             tokens=registry.tokens,
             service_accounts=ClusterTokens(),
+            mirror_namespaces=config.kubernetes_mirror_namespaces if housed.mirrors else None,
         )
     )
     preparation = Preparation(store=store, proofs=services.proofs, keychain=keychain, clock=utc_now)
-    reconciler = Reconciler(
-        store=store,
-        engine=engine,
-        preparation=preparation,
-        bell=bell,
-        clock=utc_now,
-        jitter=random.random,
-        owner=f"{socket.gethostname()}:{os.getpid()}",
-    )
+    reconciler = _reconciler(store, engine, preparation=preparation, bell=bell)
     reproofs = Reproofs(store=store, proofs=services.proofs, clock=utc_now)
     courier = await courier_of(config)
     deliveries = Deliveries(
@@ -147,7 +143,32 @@ async def _wired(config: Config, *, store: SqliteStore, registry: Registry, hous
         note=lambda outcome: services.tally.count("deliveries", "outcome", outcome),
     )
     web = _web(config, services, store=store, housed=housed, bell=bell)
-    return Application(services, web, reconciler, reproofs, deliveries=deliveries, courier=courier)
+    mirrors = _mirrors(housed.mirrors, store=store, keychain=keychain, bell=bell)
+    return Application(
+        services, web, reconciler, reproofs, deliveries=deliveries, mirrors=mirrors, courier=courier
+    )
+
+
+def _reconciler(
+    store: SqliteStore, engine: Engine, *, preparation: Preparation, bell: LocalBell
+) -> Reconciler:
+    return Reconciler(
+        store=store,
+        engine=engine,
+        preparation=preparation,
+        bell=bell,
+        clock=utc_now,
+        jitter=random.random,
+        owner=f"{socket.gethostname()}:{os.getpid()}",
+    )
+
+
+def _mirrors(
+    target: MirrorTarget | None, *, store: SqliteStore, keychain: StoredKeychain, bell: LocalBell
+) -> MirrorKeeping | None:
+    if target is None:
+        return None
+    return MirrorKeeping(store=store, keychain=keychain, target=target, bell=bell, clock=utc_now)
 
 
 async def _keyring(config: Config, store: SqliteStore) -> Keyring:
@@ -201,6 +222,8 @@ async def _run(application: Application, config: Config, listener: socket.socket
             group.create_task(application.reproofs.run()),
             group.create_task(application.deliveries.run()),
         ]
+        if application.mirrors is not None:
+            background.append(group.create_task(application.mirrors.run()))
         await server.serve(sockets=[listener])
         for task in background:
             task.cancel()

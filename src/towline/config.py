@@ -72,6 +72,11 @@ class Config:
     kubernetes_namespace: str = _setting(
         "", "one namespace for all projects, where Towline may not make any; empty makes one for each"
     )
+    kubernetes_mirror_namespaces: tuple[str, ...] = _setting(
+        (),
+        "namespaces into which projects may mirror pull secrets, as names of which the end may be *;"
+        " those of the system (kube-...) must be named as such; empty allows none",
+    )
     kubernetes_platform: str = _setting(
         "linux/amd64", "what the cluster's nodes run: images are proved and pinned for it"
     )

@@ -24,7 +24,7 @@ from towline.wiring import new_guid, utc_now
 
 if TYPE_CHECKING:
     from towline.config import Config
-    from towline.ports import Engine, Store
+    from towline.ports import Engine, MirrorTarget, Store
     from towline.registry import Registry
 
 log = structlog.get_logger("towline.app")
@@ -35,10 +35,11 @@ INSTALLATION_SETTING = "installation"
 
 @dataclass(frozen=True, slots=True)
 class Housed:
-    """An open engine, and a cheap question whether it answers."""
+    """An open engine, a cheap question whether it answers, and what keeps mirrors of secrets, if anything."""
 
     engine: Engine
     answers: Callable[[], Awaitable[object]]
+    mirrors: MirrorTarget | None = None
 
 
 async def chosen_engine(config: Config, store: Store) -> str:
@@ -125,6 +126,7 @@ async def _kubernetes(config: Config, store: Store, registry: Registry, closing:
     try:
         from towline.engines.kubernetes import access, naming  # noqa: PLC0415
         from towline.engines.kubernetes.engine import KubernetesEngine  # noqa: PLC0415
+        from towline.engines.kubernetes.mirroring import Mirroring  # noqa: PLC0415
     except ImportError as error:
         raise InvalidInput(
             "engine",
@@ -132,13 +134,15 @@ async def _kubernetes(config: Config, store: Store, registry: Registry, closing:
             rule="install it: pip install 'towline[kubernetes]'",
         ) from error
     drifts = Drifts(store=store, new_guid=new_guid)
+    cluster = access.cluster(config.kubernetes_kubeconfig, context=config.kubernetes_context)
+    names = naming.Names(
+        await _installation(store),
+        prefix=config.kubernetes_namespace_prefix,
+        namespace=config.kubernetes_namespace,
+    )
     engine = KubernetesEngine(
-        access.cluster(config.kubernetes_kubeconfig, context=config.kubernetes_context),
-        naming.Names(
-            await _installation(store),
-            prefix=config.kubernetes_namespace_prefix,
-            namespace=config.kubernetes_namespace,
-        ),
+        cluster,
+        names,
         platform=_platform(config.kubernetes_platform),
         clock=utc_now,
         jitter=random.random,
@@ -146,7 +150,14 @@ async def _kubernetes(config: Config, store: Store, registry: Registry, closing:
     )
     await engine.start()
     closing.push_async_callback(engine.close)
-    return Housed(engine, answers=engine.answers)
+    mirrors = Mirroring(
+        cluster,
+        names,
+        allowed=config.kubernetes_mirror_namespaces,
+        clock=utc_now,
+        jitter=random.random,
+    )
+    return Housed(engine, answers=engine.answers, mirrors=mirrors)
 
 
 def _platform(text: str) -> Platform:

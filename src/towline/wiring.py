@@ -23,6 +23,7 @@ from towline.services.deployments import Deployments
 from towline.services.device_logins import DeviceLogins
 from towline.services.doors import Doors
 from towline.services.handouts import Handouts
+from towline.services.mirrors import Mirrors
 from towline.services.packages import Packages
 from towline.services.projects import Projects
 from towline.services.proofs import Proofs
@@ -37,7 +38,7 @@ from towline.store.passwords import Argon2Hasher
 from towline.wire.secrets import present, present_public
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from towline.config import Config
     from towline.ports import (
@@ -84,6 +85,7 @@ class Services:
     doors: Doors
     tool_logins: ToolLogins
     handouts: Handouts
+    mirrors: Mirrors
     tally: Tally
     audit: Audit
     views: Views
@@ -91,7 +93,10 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the use cases stand on: each behind its port."""
+    """What the use cases stand on: each behind its port.
+
+    ``mirror_namespaces``: where projects may keep copies of secrets in a cluster; None: there is no cluster.
+    """
 
     store: Store
     vault: Vault
@@ -101,6 +106,7 @@ class Parts:
     bell: Bell
     tokens: PullTokens
     service_accounts: ServiceAccountTokens
+    mirror_namespaces: Sequence[str] | None = None
 
 
 def services_on(parts: Parts) -> Services:
@@ -126,6 +132,9 @@ def services_on(parts: Parts) -> Services:
         ),
         tool_logins=ToolLogins(store=store, secrets=secrets, clock=utc_now),
         handouts=Handouts(store=store, keychain=parts.keychain, tokens=parts.tokens, clock=utc_now),
+        mirrors=Mirrors(
+            store=store, bell=bell, clock=utc_now, new_guid=new_guid, allowed=parts.mirror_namespaces
+        ),
         tally=tally,
         audit=Audit(store=store),
         views=Views(store=store),

@@ -43,6 +43,7 @@ SERVICES = (
     "doors",
     "tool_logins",
     "handouts",
+    "mirrors",
     "tally",
 )
 table = api.build(SimpleNamespace(**dict.fromkeys(SERVICES)), checks={})  # only its words are looked at

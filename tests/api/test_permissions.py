@@ -42,7 +42,7 @@ def ask(
     """Call an operation with an empty object as body: whoever may is told what is wrong with it."""
     guid = live.organization if operation.place is Place.ORGANIZATION else live.project
     path = operation.path.format(
-        name="absent", guid=guid, host="absent.example.com", email="absent@example.com"
+        name="absent", mirror="absent", guid=guid, host="absent.example.com", email="absent@example.com"
     )
     headers = {"project": live.project}
     if token:

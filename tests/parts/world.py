@@ -36,6 +36,7 @@ from towline.services.deployments import Deployments
 from towline.services.device_logins import DeviceLogins
 from towline.services.doors import Doors
 from towline.services.handouts import Handouts
+from towline.services.mirrors import Mirrors
 from towline.services.packages import Packages
 from towline.services.projects import Projects
 from towline.services.proofs import Proofs
@@ -105,6 +106,7 @@ class World:
     doors: Doors
     tool_logins: ToolLogins
     handouts: Handouts
+    mirrors: Mirrors
     tally: Tally
     accounts: Accounts
     device_logins: DeviceLogins
@@ -308,6 +310,7 @@ async def _world(store: Store, present: Present, present_public: Present) -> Wor
         doors=Doors(store=store, keychain=keychain, service_accounts=ClusterTokens(), clock=clock),
         tool_logins=ToolLogins(store=store, secrets=secrets, clock=clock),
         handouts=Handouts(store=store, keychain=keychain, tokens=pull_tokens, clock=clock),
+        mirrors=Mirrors(store=store, bell=bell, clock=clock, new_guid=new_guid, allowed=("web*", "shop")),
         tally=tally,
         accounts=accounts,
         device_logins=DeviceLogins(

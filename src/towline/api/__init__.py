@@ -23,6 +23,7 @@ from towline.api.frame import Frame, not_there
 from towline.api.health import HealthApi
 from towline.api.identity import IdentityApi
 from towline.api.metrics import Metrics
+from towline.api.mirrors import MirrorsApi
 from towline.api.packages import PackagesApi
 from towline.api.paths import Paths
 from towline.api.people import PeopleApi
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from towline.services.device_logins import DeviceLogins
     from towline.services.doors import Doors
     from towline.services.handouts import Handouts
+    from towline.services.mirrors import Mirrors
     from towline.services.packages import Packages
     from towline.services.projects import Projects
     from towline.services.proofs import Proofs
@@ -91,6 +93,8 @@ class UseCases(Protocol):
     @property
     def handouts(self) -> Handouts: ...
     @property
+    def mirrors(self) -> Mirrors: ...
+    @property
     def tally(self) -> Tally: ...
 
 
@@ -114,6 +118,7 @@ def build(
         *ProjectsApi(services.projects).operations(),
         *SecretsApi(services.secrets).operations(),
         *DoorsApi(services.doors, services.tool_logins, services.handouts).operations(),
+        *MirrorsApi(services.mirrors).operations(),
         *PreflightApi(services.proofs).operations(),
         *RegistriesApi(services.registries).operations(),
         *EventsApi(services.webhooks).operations(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from towline.cli import findings, flags, secret_export, secret_import
+from towline.cli import findings, flags, secret_export, secret_import, secret_mirror
 from towline.cli.client import opened, part
 from towline.cli.documents import at, documents_at, text_at
 from towline.cli.output import say, show, show_one, tell
@@ -27,6 +27,7 @@ examples:
   towline secret create app-keys --opaque --from-env-file .env
   towline secret verify my-registry --image registry.example.com/team/app:1.0
   towline secret export my-registry --format kubernetes --namespace prod --reveal | kubectl apply -f -
+  towline secret mirror add my-registry --namespace prod --service-account default
 """
 
 _COLUMNS = ("NAME", "TYPE", "REGISTRY", "USERNAME", "VERDICT", "SINCE")
@@ -79,6 +80,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     verify.add_argument("--image", metavar="REF", help="an image that the secret must be able to pull")
     flags.output(verify)
     secret_export.add(group)
+    secret_mirror.add(group)
 
 
 def run(args: argparse.Namespace) -> int:

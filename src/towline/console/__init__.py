@@ -14,6 +14,7 @@ from towline.console.deployments import DeploymentsPages
 from towline.console.device import DevicePage
 from towline.console.find import FindPage
 from towline.console.live import LiveParts
+from towline.console.mirrors import MirrorsPages
 from towline.console.new_secret import NewSecretPages
 from towline.console.overview import OverviewPages
 from towline.console.packages import PackagesPages
@@ -66,7 +67,7 @@ def _outside(room: Room) -> Iterator[_Row]:
 
 
 def _secrets(room: Room) -> Iterator[_Row]:
-    secrets, new = SecretsPages(room), NewSecretPages(room)
+    secrets, new, mirrors = SecretsPages(room), NewSecretPages(room), MirrorsPages(room)
     base, made = "/projects/{project}/secrets", "/projects/{project}/new/secret"
     yield "GET", base, secrets.index
     yield "GET", f"{base}-live", secrets.watch_list
@@ -86,6 +87,10 @@ def _secrets(room: Room) -> Iterator[_Row]:
     yield "GET", f"{base}/{{name}}/edit", new.edit
     yield "POST", f"{base}/{{name}}/edit", new.submit_edit
     yield "POST", f"{base}/{{name}}/edit/test", new.try_docker
+    yield "GET", f"{base}/{{name}}/mirror", mirrors.new
+    yield "POST", f"{base}/{{name}}/mirror", mirrors.submit
+    yield "GET", f"{base}/{{name}}/mirror/{{mirror}}/remove", mirrors.ask_remove
+    yield "POST", f"{base}/{{name}}/mirror/{{mirror}}/remove", mirrors.remove
     yield "GET", f"{base}/{{name}}/delete", secrets.ask_delete
     yield "POST", f"{base}/{{name}}/delete", secrets.delete
 

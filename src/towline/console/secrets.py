@@ -168,6 +168,8 @@ class SecretsPages:
             "is_docker": is_docker,
             "usage": usage,
             "history": history,
+            "mirrors": await services.mirrors.list(access, guid) if is_docker else (),
+            "may_mirror": services.mirrors.is_possible,
             "rows": rows,
             "set_by": set_by(rows),
             "last_pull": next(

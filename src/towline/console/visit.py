@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from towline.services.audit import Audit
     from towline.services.deployments import Deployments
     from towline.services.device_logins import DeviceLogins
+    from towline.services.mirrors import Mirrors
     from towline.services.packages import Packages
     from towline.services.projects import Projects
     from towline.services.proofs import Proofs
@@ -64,6 +65,8 @@ class UseCases(Protocol):
     def deployments(self) -> Deployments: ...
     @property
     def proofs(self) -> Proofs: ...
+    @property
+    def mirrors(self) -> Mirrors: ...
     @property
     def audit(self) -> Audit: ...
     @property

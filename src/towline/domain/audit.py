@@ -23,6 +23,7 @@ class Door(StrEnum):
     KUBELET = "kubelet"
     BEARER = "bearer"
     EXPORT = "export"
+    MIRROR = "mirror"
 
 
 @dataclass(frozen=True, slots=True)

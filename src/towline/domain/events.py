@@ -26,6 +26,7 @@ class EventKind(StrEnum):
     PHASE_CHANGED = "deployment.phase-changed"
     ROLLED_BACK = "deployment.rolled-back"
     DRIFTED = "deployment.drifted"
+    MIRROR_TROUBLE = "secret.mirror-trouble"
     TEST = "webhook.test"
 
 
@@ -66,6 +67,9 @@ class Event:
                 who = f" by {known['culprit']}" if known.get("culprit") else ""
                 what = f"{known.get('subject', 'an object')} was {known.get('change', 'changed')}{who}"
                 return f"Deployment {self.subject_name}: {what}; it is put right."
+            case EventKind.MIRROR_TROUBLE:
+                said = known.get("reason") or known.get("pods", "")
+                return f"Secret {self.subject_name}, mirrored into {known.get('namespace')}: {said}."
             case EventKind.TEST:
                 return f"Webhook {self.subject_name} was asked to prove itself."
 

@@ -18,6 +18,7 @@ from towline.ports.door_rows import (
 )
 from towline.ports.engines import Engine
 from towline.ports.event_rows import Courier, EventRows, WebhookRows, WebhookState
+from towline.ports.mirror_rows import MirrorRows, MirrorTarget
 from towline.ports.process import Bell, Clock, Listener, NewGuid, PasswordHasher, Present
 from towline.ports.record_rows import AuditRows, ProofRows, RegistryRows, ScheduleRows, SettingRows
 from towline.ports.registries import ImageSource, Manifest, RegistryProver
@@ -43,6 +44,8 @@ __all__ = [
     "Keychain",
     "Listener",
     "Manifest",
+    "MirrorRows",
+    "MirrorTarget",
     "NewGuid",
     "PackageRows",
     "PasswordHasher",

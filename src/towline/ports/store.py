@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from towline.ports.device_rows import DeviceLoginRows
     from towline.ports.door_rows import DoorPolicyRows
     from towline.ports.event_rows import EventRows, WebhookRows
+    from towline.ports.mirror_rows import MirrorRows
     from towline.ports.record_rows import AuditRows, ProofRows, RegistryRows, ScheduleRows, SettingRows
     from towline.ports.secret_rows import PackageRows, SecretRows
 
@@ -49,6 +50,8 @@ class Transaction(Protocol):
     def settings(self) -> SettingRows: ...
     @property
     def doors(self) -> DoorPolicyRows: ...
+    @property
+    def mirrors(self) -> MirrorRows: ...
 
 
 class Store(Protocol):

@@ -178,6 +178,7 @@ class Secrets:
             tx.audit.append(entry(access, "secret.deleted", metadata.guid, at=at, name=metadata.name))
 
         await self._store.write(change)
+        self._bell.ring()
 
     async def verify(
         self, access: Access, name: str, *, image: ImageReference | None = None

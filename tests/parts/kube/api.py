@@ -154,10 +154,11 @@ class ApiServer:
             case "GET":
                 kept = self.objects.get(plural, namespace, name)
                 return web.json_response(kept.shown()) if kept else _not_found(plural, name)
-            case "PATCH":
-                return await self._apply(request, (plural, namespace, name))
             case "POST":
                 return await self._create(request, plural, namespace)
+            case "PATCH":
+                merged = request.content_type == "application/merge-patch+json"
+                return await (self._merge if merged else self._apply)(request, (plural, namespace, name))
             case "DELETE":
                 return await self._delete(request, (plural, namespace, name))
         return _status(405, "MethodNotAllowed", "the server does not allow this method")
@@ -166,6 +167,7 @@ class ApiServer:
         found = [kept for kept in self.objects.of(plural, namespace) if _matches(request, kept.labels)]
         if (wanted := request.query.get("fieldSelector", "")).startswith("type="):
             found = [kept for kept in found if kept.leaves.get(("f:type",)) == wanted.removeprefix("type=")]
+        found = [kept for kept in found if _is_selected(request, kept.shown())]
         limit = int(request.query.get("limit", "100000"))
         start = int(request.query.get("continue", "0"))
         metadata: dict[str, Any] = {"resourceVersion": str(self.objects.version)}
@@ -188,7 +190,7 @@ class ApiServer:
                 return response
             for _, change, body, labels in list(self.objects.since(version, plural)):
                 if _matches(request, labels) and namespace in ("", body["metadata"].get("namespace")):
-                    await _send(response, change, body)
+                    await _send(response, change if _is_selected(request, body) else "DELETED", body)
             await self._stream(request, response, queue)
         except (ConnectionError, asyncio.CancelledError):
             pass
@@ -214,7 +216,7 @@ class ApiServer:
                 return
             change, body, labels = news
             if _matches(request, labels):
-                await _send(response, change, body)
+                await _send(response, change if _is_selected(request, body) else "DELETED", body)
 
     def _changed(self, change: str, plural: str, kept: Kept) -> None:
         news = (change, kept.shown(), kept.labels)
@@ -222,13 +224,53 @@ class ApiServer:
             if queue.plural == plural and queue.namespace in ("", kept.key[1]):  # type: ignore[attr-defined]
                 queue.put_nowait(news)
 
+    async def _create(self, request: web.Request, plural: str, namespace: str) -> web.Response:
+        body = json.loads(await request.read())
+        key = (plural, namespace, body["metadata"]["name"])
+        if refusal := _schema_problem(key, body) or self._uninhabitable(namespace):
+            return refusal
+        if self.objects.get(*key) is not None:
+            return _status(409, "AlreadyExists", f'{plural} "{key[2]}" already exists')
+        if request.query.get("dryRun"):
+            return web.json_response(body, status=201)
+        self.bodies.append((plural, body))
+        kept = self.objects.create(key, body, manager=request.query.get("fieldManager", "unknown"))
+        return web.json_response(kept.shown(), status=201)
+
+    def _uninhabitable(self, namespace: str) -> web.Response | None:
+        if not namespace:
+            return None
+        kept = self.objects.get("namespaces", "", namespace)
+        if kept is None:
+            return _not_found("namespaces", namespace)
+        if kept.deleted:
+            message = f"unable to create new content in namespace {namespace} because it is being terminated"
+            return _status(403, "Forbidden", message)
+        return None
+
+    async def _merge(self, request: web.Request, key: tuple[str, str, str]) -> web.Response:
+        patch = json.loads(await request.read())
+        kept = self.objects.get(*key)
+        if kept is None:
+            return _not_found(key[0], key[2])
+        version = patch.get("metadata", {}).get("resourceVersion")
+        if version is not None and version != str(kept.version):
+            return _status(409, "Conflict", f'Operation cannot be fulfilled on {key[0]} "{key[2]}"')
+        self.bodies.append((key[0], patch))
+        self.objects.merge(key, patch, manager=request.query.get("fieldManager", "unknown"))
+        shown = kept.shown()
+        metadata = {name: part for name, part in shown["metadata"].items() if name in ("name", "annotations")}
+        if refusal := _schema_problem(key, {**shown, "metadata": metadata}):
+            return refusal
+        return web.json_response(shown)
+
     async def _apply(self, request: web.Request, key: tuple[str, str, str]) -> web.Response:  # noqa: PLR0911
         body = json.loads(await request.read())
         if request.content_type != "application/apply-patch+yaml":
             return _status(415, "UnsupportedMediaType", "the body was in an unknown format")
         if not (manager := request.query.get("fieldManager")):
             return _status(422, "Invalid", "fieldManager: Required value: is required for apply patch")
-        if refusal := _schema_problem(key, body):
+        if refusal := _schema_problem(key, body) or self._is_another(key, body):
             return refusal
         if key[1] and self.objects.get("namespaces", "", key[1]) is None:
             return _not_found("namespaces", key[1])
@@ -242,16 +284,12 @@ class ApiServer:
         kept, fresh = outcome
         return web.json_response(kept.shown(), status=201 if fresh else 200)
 
-    async def _create(self, request: web.Request, plural: str, namespace: str) -> web.Response:
-        body = await request.json()
-        key = (plural, namespace, body["metadata"]["name"])
-        if refusal := _schema_problem(key, body):
-            return refusal
-        if self.objects.get(*key) is not None:
-            return _status(409, "AlreadyExists", f'{plural} "{key[2]}" already exists')
-        if not request.query.get("dryRun"):
-            self.objects.create(key, body, manager=request.query.get("fieldManager", "unknown"))
-        return web.json_response(body, status=201)
+    def _is_another(self, key: tuple[str, str, str], body: Mapping[str, Any]) -> web.Response | None:
+        """Refuse to apply to another object than the one whose uid was given."""
+        uid, known = body["metadata"].get("uid"), self.objects.get(*key)
+        if not uid or (known is not None and known.uid == uid):
+            return None
+        return _status(409, "Conflict", f"uid mismatch: the provided object specified uid {uid}")
 
     async def _delete(self, request: web.Request, key: tuple[str, str, str]) -> web.Response:
         kept = self.objects.kept.get(key)
@@ -291,8 +329,16 @@ async def _send(response: web.StreamResponse, change: str, body: Mapping[str, An
 def _matches(request: web.Request, labels: Mapping[str, str]) -> bool:
     wanted = request.query.get("labelSelector", "")
     return all(
-        labels.get(pair.partition("=")[0]) == pair.partition("=")[2] for pair in wanted.split(",") if pair
+        labels.get(pair.partition("=")[0]) == pair.partition("=")[2] if "=" in pair else pair in labels
+        for pair in wanted.split(",")
+        if pair
     )
+
+
+def _is_selected(request: web.Request, body: Mapping[str, Any]) -> bool:
+    """Whether an object has the phase that is asked for; of other fields nothing is known here."""
+    phase = request.query.get("fieldSelector", "").partition("status.phase=")[2]
+    return not phase or body.get("status", {}).get("phase", "Pending") == phase
 
 
 def _schema_problem(key: tuple[str, str, str], body: Mapping[str, Any]) -> web.Response | None:

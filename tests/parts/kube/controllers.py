@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from parts.kube.objects import Kept, Objects
@@ -99,7 +100,7 @@ class Controllers:
         }
         return self.objects.create(
             ("pods", namespace, f"{owner.key[2]}-{self._numbers:05}"),
-            {"metadata": metadata, "spec": template["spec"]},
+            {"metadata": metadata, "spec": admitted(self.objects, template["spec"], namespace)},
             manager="kube-controller-manager",
         )
 
@@ -147,6 +148,15 @@ class Controllers:
         wanted = json.dumps({"uid": uid}, separators=(",", ":"))
         path = ("f:metadata", "f:ownerReferences", f"k:{wanted}", "f:uid")
         return [kept for kept in self.objects.of(plural) if kept.leaves.get(path) == uid]
+
+
+def admitted(objects: Objects, spec: Mapping[str, Any], namespace: str) -> dict[str, Any]:
+    """Return a pod's spec as it is kept: with its service account's pull secrets where it names none."""
+    name = spec.get("serviceAccountName", "default")
+    account = objects.get("serviceaccounts", namespace, name)
+    given = account.leaves.get(("f:imagePullSecrets",), []) if account is not None else []
+    pulls = spec.get("imagePullSecrets") or given
+    return {**spec, "serviceAccountName": name} | ({"imagePullSecrets": pulls} if pulls else {})
 
 
 def _owner(kept: Kept, kind: str) -> dict[str, Any]:

@@ -15,7 +15,8 @@ _KEYS = {
     "ownerReferences": ("uid",),
     "ports": ("port", "protocol"),
 }
-"""The lists that are merged by key; all others are one value."""
+"""The lists that are merged by key; all others are one value, as is a service account's own."""
+_ONE_VALUE = {("f:imagePullSecrets",)}
 
 
 def leaves(value: Any, at: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -23,7 +24,12 @@ def leaves(value: Any, at: Path = ()) -> Iterator[tuple[Path, Any]]:
     if isinstance(value, Mapping) and value:
         for name, inner in value.items():
             yield from leaves(inner, (*at, f"f:{name}"))
-    elif isinstance(value, list) and at and (keys := _KEYS.get(at[-1].removeprefix("f:"))):
+    elif (
+        isinstance(value, list)
+        and at
+        and at not in _ONE_VALUE
+        and (keys := _KEYS.get(at[-1].removeprefix("f:")))
+    ):
         for item in value:
             key = json.dumps({name: item[name] for name in keys if name in item}, separators=(",", ":"))
             yield from leaves(item, (*at, f"k:{key}"))

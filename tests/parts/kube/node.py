@@ -271,8 +271,9 @@ class Node:
     def _tell(self, pod: Kept) -> None:
         statuses = [container.status for container in self._containers[pod.uid].values()]
         conditions = [{"type": "PodScheduled", "status": "True"}]
+        begun = all(container.has_run for container in self._containers[pod.uid].values())
         status = {
-            "phase": "Running",
+            "phase": "Running" if begun else "Pending",
             "conditions": conditions,
             "containerStatuses": statuses,
             "startTime": pod.created,

@@ -164,6 +164,21 @@ class Objects:
         self._bump(kept, before, fresh=fresh)
         return kept
 
+    def merge(self, key: Key, patch: Mapping[str, Any], *, manager: str) -> Kept:
+        """Change fields as a JSON merge patch says: what is null goes."""
+        kept = self.kept[key]
+        wanted = dict(_own_leaves(patch))
+        for gone in [path for path, value in wanted.items() if value is None]:
+            del wanted[gone]
+            for path in [each for each in kept.leaves if each[: len(gone)] == gone]:
+                self._drop(kept, path)
+        return self.edit(key, wanted, manager=manager)
+
+    def _drop(self, kept: Kept, path: Path) -> None:
+        del kept.leaves[path]
+        for paths in kept.managers.values():
+            paths.discard(path)
+
     def create(self, key: Key, body: Mapping[str, Any], *, manager: str) -> Kept:
         """Make an object as a controller does; status included."""
         kept = self.edit(key, dict(_own_leaves(body)), manager=manager)

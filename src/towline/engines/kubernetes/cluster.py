@@ -37,6 +37,7 @@ STREAM_SILENCE = 330.0
 """A watch is asked to end before; one that says nothing for longer hangs."""
 
 _APPLY = "application/apply-patch+yaml"
+_MERGE = "application/merge-patch+json"
 _TRIED_AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 
 
@@ -55,6 +56,8 @@ class ClusterRefused(Exception):
     @property
     def may_pass(self) -> bool:
         """Whether the same request may succeed by and by: a new namespace has no service account at first."""
+        if self.reason == "AlreadyExists":
+            return False
         return self.status in _TRIED_AGAIN or (self.status == 403 and NO_ACCOUNT_YET in self.message)
 
     @property
@@ -137,16 +140,37 @@ class Cluster:
         """Let go of all connections."""
         await self._client.close()
 
-    async def apply(self, document: Any, *, plural: str) -> ManagedMetadata:  # noqa: ANN401
+    async def apply(self, document: Any, *, plural: str, manager: str = FIELD_MANAGER) -> ManagedMetadata:  # noqa: ANN401
         """Apply a whole document by server-side apply and return what it became.
 
-        Fields that others took are taken back: what Towline wrote down is Towline's.
+        Fields that others took are taken back: what Towline wrote down is Towline's. With a ``uid`` in its
+        metadata it is applied to that object and to no other.
         """
         path = _object_path(document.apiVersion, plural, document.metadata.namespace, document.metadata.name)
-        params = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        params = {"fieldManager": manager, "force": "true"}
         request = BasicRequest("PATCH", path, params=params, data=document, headers={"Content-Type": _APPLY})
         applied: _Applied = _decoded(await self._asked(request, plural=plural), _Applied)
         return applied.metadata
+
+    async def create(self, document: Any, *, plural: str, manager: str) -> ManagedMetadata:  # noqa: ANN401
+        """Make an object that is not there yet; raise ClusterRefused, 409 ``AlreadyExists``, where one is."""
+        path = _object_path(document.apiVersion, plural, document.metadata.namespace)
+        request = BasicRequest("POST", path, params={"fieldManager": manager}, data=document)
+        created: _Applied = _decoded(await self._asked(request, plural=plural), _Applied)
+        return created.metadata
+
+    async def amend(
+        self, kind: type[K], name: str, *, namespace: str, changes: Mapping[str, Any], manager: str
+    ) -> K:
+        """Change some fields of an object by a JSON merge patch (RFC 7386); return what it became.
+
+        With ``metadata.resourceVersion`` among them it is refused, 409, when the object has changed.
+        """
+        path = _path(kind, namespace, name)
+        headers = {"Content-Type": _MERGE}
+        request = BasicRequest("PATCH", path, params={"fieldManager": manager}, data=changes, headers=headers)
+        amended: K = _decoded(await self._asked(request, plural=kind.PLURAL, once=True), kind)
+        return amended
 
     async def get(self, kind: type[K], name: str, *, namespace: str | None = None) -> K | None:
         """Return one object, None where there is none."""
@@ -213,17 +237,24 @@ class Cluster:
                 )
             yield Change(change.type, _decoded(change.object, kind))
 
-    async def delete(self, kind: type[K], name: str, *, namespace: str, grace: int | None = None) -> bool:
-        """Delete an object and, in the foreground, what it owns; return False where there was none."""
+    async def delete(
+        self, kind: type[K], name: str, *, namespace: str, grace: int | None = None, uid: str = ""
+    ) -> bool:
+        """Delete an object and, in the foreground, what it owns; return False where there was none.
+
+        With ``uid`` that very object: another one of its name is left alone, as if there were none.
+        """
         options: dict[str, Any] = {"kind": "DeleteOptions", "apiVersion": "v1"}
         options["propagationPolicy"] = "Foreground"
         if grace is not None:
             options["gracePeriodSeconds"] = grace
+        if uid:
+            options["preconditions"] = {"uid": uid}
         request = BasicRequest("DELETE", _path(kind, namespace, name), data=options)
         try:
-            await self._asked(request, plural=kind.PLURAL)
+            await self._asked(request, plural=kind.PLURAL, once=bool(uid))
         except ClusterRefused as refusal:
-            if refusal.status == 404:
+            if refusal.status == 404 or (uid and refusal.status == 409):
                 return False
             raise
         return True
@@ -251,15 +282,18 @@ class Cluster:
         request = BasicRequest(method, path, params=dict(params or {}), data=document, headers=headers)
         return await self._asked(request, plural=plural or path)
 
-    async def _asked(self, request: BasicRequest, *, plural: str) -> bytes:
-        """Make a request; try again what time may mend, as long as the server asks."""
+    async def _asked(self, request: BasicRequest, *, plural: str, once: bool = False) -> bytes:
+        """Make a request; try again what time may mend, as long as the server asks.
+
+        ``once``: a conflict is final, as the request is about one version of the object.
+        """
         pause = FIRST_PAUSE
         for attempt in range(1, ATTEMPTS + 1):
             self.tally.note(request.method, plural)
             try:
                 return await self._once(request)
             except ClusterRefused as refusal:
-                if not refusal.may_pass or attempt == ATTEMPTS:
+                if not refusal.may_pass or attempt == ATTEMPTS or (once and refusal.status == 409):
                     raise
                 wanted = refusal.pause
             except ClusterUnreachable:
@@ -360,10 +394,10 @@ def _path(kind: type[Kind], namespace: str | None, name: str = "") -> str:
     return "/".join(parts)
 
 
-def _object_path(api_version: str, plural: str, namespace: str | None, name: str) -> str:
+def _object_path(api_version: str, plural: str, namespace: str | None, name: str = "") -> str:
     root = f"apis/{api_version}" if "/" in api_version else f"api/{api_version}"
     within = f"namespaces/{quote(namespace)}/" if namespace else ""
-    return f"{root}/{within}{plural}/{quote(name)}"
+    return f"{root}/{within}{plural}/{quote(name)}".rstrip("/")
 
 
 def _selectors(labels: str, fields: str) -> dict[str, str]:

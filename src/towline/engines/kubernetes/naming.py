@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from towline.domain.mirror import Mirror
     from towline.domain.workload import Workload
     from towline.engines.kubernetes.seen import Metadata
 
@@ -29,6 +30,12 @@ WANTED = "towline/replicas"
 NUDGED = "towline/nudged-at"
 """Annotation of the pods' template: a new value makes new pods, which have no back-off."""
 NAMED = "towline/name"
+MIRROR = "towline/mirror"
+"""Label of a Secret that is a mirror's copy: the mirror's guid."""
+MIRRORED = "towline/secret-version"
+"""Annotation of such a copy: guid and version of the secret."""
+MIRRORED_AT = "towline/mirrored-at"
+"""Annotation of such a copy: when it was written."""
 OWNER = "towline"
 
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -70,6 +77,25 @@ class Names:
     def namespace_of(self, project_guid: str) -> str:
         """Return a project's namespace: its own, or the one that is set for all."""
         return self.namespace or f"{self.prefix}{project_guid}".lower()[:63].rstrip("-")
+
+    @property
+    def mirror_manager(self) -> str:
+        """The field manager of mirrors: of this installation alone."""
+        return f"{OWNER}-mirror-{self.instance}"
+
+    @property
+    def mirror_annotation(self) -> str:
+        """Where a service account tells which of its pull secrets this installation added, and when."""
+        return f"{OWNER}/pull-secrets-of-{self.instance}"
+
+    def mirror_labels(self, mirror: Mirror) -> dict[str, str]:
+        """Return the labels of a mirror's copies."""
+        return {
+            MANAGED_BY: OWNER,
+            INSTANCE: self.instance,
+            PROJECT: mirror.project_guid,
+            MIRROR: mirror.guid,
+        }
 
     def labels(self, workload: Workload) -> dict[str, str]:
         """Return the labels of everything that belongs to one generation."""

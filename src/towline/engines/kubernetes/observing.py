@@ -23,6 +23,7 @@ from towline.engines.kubernetes.seen import (
     SeenPod,
     SeenReplicaSet,
     SeenSecret,
+    version_of,
 )
 from towline.engines.kubernetes.watching import Sink, Stream
 
@@ -173,7 +174,7 @@ class Observing:
 
     def applied(self, metadata: ManagedMetadata) -> None:
         """Remember which fields Towline holds right after an apply."""
-        self._applied[metadata.uid] = (drift.fingerprint(metadata), _number(metadata.resource_version))
+        self._applied[metadata.uid] = (drift.fingerprint(metadata), version_of(metadata))
 
     def _replace(self, kind: type, items: Iterable[Seen]) -> None:
         seen = [item for item in items if self._is_ours(item)]
@@ -233,7 +234,7 @@ class Observing:
         if place is None or place in self._applying or seen.metadata.deletion_timestamp is not None:
             return
         applied, version = self._applied.get(seen.metadata.uid, (None, 0))
-        if _number(seen.metadata.resource_version) < version:
+        if version_of(seen.metadata) < version:
             return
         if not drift.is_drifted(seen, applied=applied):
             self._outdated.pop(seen.metadata.uid, None)
@@ -345,8 +346,3 @@ def _as_told(before: Fact | None, fact: Fact) -> Fact:
 def _essence(fact: Fact) -> tuple[object, ...]:
     said = (fact.finding.code, fact.finding.detail) if fact.finding else None
     return (fact.state, fact.started_at, fact.exit_code, fact.restart_count, said, fact.outdated)
-
-
-def _number(version: str) -> int:
-    """Return a resource version as the number that it is in every API server there is."""
-    return int(version) if version.isdigit() else 0

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from towline.domain.credential import Credential
+    from towline.domain.mirror import HandedCopy
     from towline.domain.workload import Workload, WorkloadExecutable
 
 PULL_TYPE = "kubernetes.io/dockerconfigjson"
@@ -54,6 +55,27 @@ def environment_secret(
     if not values:
         return None
     return _secret(values, kind="Opaque", name=name, namespace=namespace, labels=labels)
+
+
+def mirror_secret(
+    copy: HandedCopy,
+    *,
+    name: str,
+    namespace: str,
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str],
+    uid: str = "",
+) -> Secret:
+    """Return the Secret that keeps a credential for workloads of others; ``uid`` names the very object."""
+    address = copy.address
+    key = HUB_KEY if address.is_hub else "/".join(filter(None, (address.netloc, address.path)))
+    content = json.dumps({"auths": {key: _entry(copy.credential)}})
+    made = _secret(
+        {".dockerconfigjson": content.encode()}, kind=PULL_TYPE, name=name, namespace=namespace, labels=labels
+    )
+    made.metadata.annotations = dict(annotations)  # type: ignore[union-attr]
+    made.metadata.uid = uid or None  # type: ignore[union-attr]
+    return made
 
 
 def environment_key(number: int, variable: str) -> str:

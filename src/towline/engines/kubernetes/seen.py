@@ -58,6 +58,11 @@ class Metadata(msgspec.Struct, frozen=True, rename="camel"):
         return (self.annotations or {}).get(name, "")
 
 
+def version_of(metadata: Metadata) -> int:
+    """Return a resource version as the number that it is in every API server there is."""
+    return int(metadata.resource_version) if metadata.resource_version.isdigit() else 0
+
+
 class ManagedMetadata(Metadata, frozen=True, rename="camel"):
     """Metadata with the field managers; only of objects whose drift is watched, as it is long."""
 

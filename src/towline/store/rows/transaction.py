@@ -10,6 +10,7 @@ from towline.store.rows.deployments import Deployments
 from towline.store.rows.device_logins import DeviceLogins
 from towline.store.rows.door_policies import DoorPolicies
 from towline.store.rows.events import Events, Webhooks
+from towline.store.rows.mirrors import Mirrors
 from towline.store.rows.packages import Packages
 from towline.store.rows.proofs import Proofs
 from towline.store.rows.registries import Registries
@@ -40,3 +41,4 @@ class AllRows:
         self.registries = Registries(connection)
         self.settings = Settings(connection)
         self.doors = DoorPolicies(connection)
+        self.mirrors = Mirrors(connection)
