@@ -39,6 +39,7 @@ MAY_REVEAL = {
     "towline/store/vault.py",
     "towline/wire/credentials.py",
     "towline/wire/events.py",
+    "towline/store/postgres/connection.py",  # to libpq
 }
 MAY_READ_ENVIRONMENT = {"towline/config.py"}
 """The server's settings; ``cli`` and ``outlets`` are programs of their own with their own variables."""
@@ -139,6 +140,7 @@ def test_no_wait_loses_a_cancellation():
     ("library", "rooms"),
     [
         ("sqlite3", ("store",)),
+        ("psycopg", ("store",)),
         ("starlette", ("api", "console")),
         ("aiohttp", ("registry", "notices", "dialing", "engines")),
         ("cryptography", ("store", "outlets")),

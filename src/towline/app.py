@@ -17,7 +17,7 @@ import structlog
 import uvicorn
 
 from towline import api, console, eventlog
-from towline.domain.errors import InvalidInput
+from towline.domain.errors import InvalidInput, StoreUnavailable
 from towline.housing import chosen_engine, running_engine
 from towline.keychain.service_accounts import ClusterTokens
 from towline.keychain.stored import StoredKeychain
@@ -30,7 +30,8 @@ from towline.services.mirror_keeping import MirrorKeeping
 from towline.services.reproofs import Reproofs
 from towline.store.keyring import Keyring
 from towline.store.keyring_command import printed_keyring
-from towline.store.sqlite import SqliteStore
+from towline.store.opening import opened
+from towline.store.patient import PatientStore
 from towline.store.vault import SealingVault
 from towline.wiring import Parts, Services, accounts_on, courier_of, request_ids, services_on, utc_now
 
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from towline.config import Config
     from towline.housing import Housed
     from towline.notices import NoticeCourier
-    from towline.ports import Engine, MirrorTarget
+    from towline.ports import Engine, MirrorTarget, Store
     from towline.services.accounts import Accounts
 
 log = structlog.get_logger("towline.app")
@@ -88,7 +89,7 @@ async def running(config: Config) -> AsyncIterator[Application]:
         folder = config.folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         closing.enter_context(alone_in(folder))
-        store = await SqliteStore.open(folder / DATABASE)
+        store = await store_of(config)
         closing.push_async_callback(store.close)
         registry = Registry(
             deny_private=config.deny_private_registries, allow_loopback=config.allows_loopback_registries
@@ -105,14 +106,20 @@ async def running(config: Config) -> AsyncIterator[Application]:
 async def administration(config: Config) -> AsyncIterator[Accounts]:
     """Open only the accounts of a data folder, beside a running server or without one."""
     config.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    store = await SqliteStore.open(config.folder / DATABASE)
+    store = await store_of(config)
     try:
         yield accounts_on(store)
     finally:
         await store.close()
 
 
-async def _wired(config: Config, *, store: SqliteStore, registry: Registry, housed: Housed) -> Application:
+async def store_of(config: Config) -> Store:
+    """Open the database that the settings name."""
+    file = config.folder / DATABASE
+    return await opened(file, config.postgresql, connections=config.database_connections)
+
+
+async def _wired(config: Config, *, store: Store, registry: Registry, housed: Housed) -> Application:
     engine = housed.engine
     bell = LocalBell()
     vault = SealingVault(await _keyring(config, store))
@@ -130,12 +137,13 @@ async def _wired(config: Config, *, store: SqliteStore, registry: Registry, hous
             mirror_namespaces=config.kubernetes_mirror_namespaces if housed.mirrors else None,
         )
     )
-    preparation = Preparation(store=store, proofs=services.proofs, keychain=keychain, clock=utc_now)
-    reconciler = _reconciler(store, engine, preparation=preparation, bell=bell)
-    reproofs = Reproofs(store=store, proofs=services.proofs, clock=utc_now)
+    patient = PatientStore(store)
+    preparation = Preparation(store=patient, proofs=services.proofs, keychain=keychain, clock=utc_now)
+    reconciler = _reconciler(patient, engine, preparation=preparation, bell=bell)
+    reproofs = Reproofs(store=patient, proofs=services.proofs, clock=utc_now)
     courier = await courier_of(config)
     deliveries = Deliveries(
-        store=store,
+        store=patient,
         vault=vault,
         courier=courier,
         bell=bell,
@@ -143,15 +151,13 @@ async def _wired(config: Config, *, store: SqliteStore, registry: Registry, hous
         note=lambda outcome: services.tally.count("deliveries", "outcome", outcome),
     )
     web = _web(config, services, store=store, housed=housed, bell=bell)
-    mirrors = _mirrors(housed.mirrors, store=store, keychain=keychain, bell=bell)
+    mirrors = _mirrors(housed.mirrors, store=patient, keychain=keychain, bell=bell)
     return Application(
         services, web, reconciler, reproofs, deliveries=deliveries, mirrors=mirrors, courier=courier
     )
 
 
-def _reconciler(
-    store: SqliteStore, engine: Engine, *, preparation: Preparation, bell: LocalBell
-) -> Reconciler:
+def _reconciler(store: Store, engine: Engine, *, preparation: Preparation, bell: LocalBell) -> Reconciler:
     return Reconciler(
         store=store,
         engine=engine,
@@ -164,14 +170,14 @@ def _reconciler(
 
 
 def _mirrors(
-    target: MirrorTarget | None, *, store: SqliteStore, keychain: StoredKeychain, bell: LocalBell
+    target: MirrorTarget | None, *, store: Store, keychain: StoredKeychain, bell: LocalBell
 ) -> MirrorKeeping | None:
     if target is None:
         return None
     return MirrorKeeping(store=store, keychain=keychain, target=target, bell=bell, clock=utc_now)
 
 
-async def _keyring(config: Config, store: SqliteStore) -> Keyring:
+async def _keyring(config: Config, store: Store) -> Keyring:
     """Return the keyring from where the settings say: environment, command, or a file made at first start.
 
     A file that was there once is never replaced by a fresh one: what it sealed would not open again.
@@ -196,9 +202,7 @@ async def _keyring(config: Config, store: SqliteStore) -> Keyring:
     return keyring
 
 
-def _web(
-    config: Config, services: Services, *, store: SqliteStore, housed: Housed, bell: LocalBell
-) -> ASGIApp:
+def _web(config: Config, services: Services, *, store: Store, housed: Housed, bell: LocalBell) -> ASGIApp:
     async def store_answers() -> object:
         return await store.read(lambda tx: tx.settings.get(KEYRING_SETTING))
 
@@ -261,7 +265,10 @@ def _uvicorn(asgi: ASGIApp, config: Config) -> uvicorn.Config:
 
 async def _sweep(accounts: Accounts) -> None:
     while True:
-        await accounts.sweep()
+        try:
+            await accounts.sweep()
+        except StoreUnavailable as failure:
+            log.warning("sweep.put_off", reason=str(failure))
         await asyncio.sleep(SWEEP_SECONDS)
 
 

@@ -11,7 +11,7 @@ import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
@@ -19,6 +19,7 @@ import msgspec
 
 from towline.domain.credential import Password
 from towline.domain.errors import InvalidInput
+from towline.store.address import DatabaseAddress
 
 PREFIX = "TOWLINE_"
 FILE_NAME = "towline.toml"
@@ -80,6 +81,13 @@ class Config:
     kubernetes_platform: str = _setting(
         "linux/amd64", "what the cluster's nodes run: images are proved and pinned for it"
     )
+    database: str = _setting(
+        "",
+        "PostgreSQL as postgresql://user@host:5432/name; empty keeps SQLite in the data folder."
+        " A password stands in the environment or in database_password_file, never in a flag",
+    )
+    database_password_file: str = _setting("", "file that holds the password of the database's user")
+    database_connections: int = _setting(8, "connections for reading PostgreSQL, besides one that writes")
     keyring_command: tuple[str, ...] = _setting(
         (), "program and arguments that print the keyring; empty keeps it in a file in the data folder"
     )
@@ -100,6 +108,7 @@ class Config:
     log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "least level of log lines")
     log_format: Literal["json", "text"] = _setting("json", "form of log lines, on standard error")
     keyring: Password | None = field(default=None, repr=False)
+    postgresql: DatabaseAddress | None = None
 
     @property
     def folder(self) -> Path:
@@ -144,9 +153,34 @@ def load(flags: Mapping[str, object], environment: Mapping[str, str] | None = No
     data = str(given.get("data") or from_environment.get("data") or _default_data(environment))
     from_file = _from_file(flags.get("config"), Path(data).expanduser())
     merged = {**_of_docker(environment), **from_file, **from_environment, **given, "data": data}
-    config = _convert(merged, keyring=environment.get(f"{PREFIX}KEYRING"))
+    address = database_address(merged, flag="database" in given)
+    merged["database"] = address.url if address else ""
+    config = replace(_convert(merged, keyring=environment.get(f"{PREFIX}KEYRING")), postgresql=address)
     _check(config)
     return config
+
+
+def database_address(settings: Mapping[str, object], *, flag: bool) -> DatabaseAddress | None:
+    """Return where PostgreSQL is, None for SQLite; a ``flag`` with a password in it is refused."""
+    if not settings.get("database"):
+        return None
+    address = DatabaseAddress.parse(str(settings["database"]))
+    password_file = str(settings.get("database_password_file", ""))
+    if flag and address.password is not None:
+        raise InvalidInput(
+            "database",
+            problem="a password in a flag is shown in the list of processes",
+            rule=f"set {PREFIX}DATABASE, or {PREFIX}DATABASE_PASSWORD_FILE to a file that holds it",
+        )
+    if not password_file:
+        return address
+    try:
+        password = Path(password_file).read_text().removesuffix("\n")
+    except OSError as error:
+        raise InvalidInput(
+            "database_password_file", problem=f"{password_file} cannot be read", rule=str(error.strerror)
+        ) from error
+    return DatabaseAddress(address.url, Password(password))
 
 
 def settings() -> tuple[tuple[str, str, object, str], ...]:
@@ -223,6 +257,12 @@ def _check(config: Config) -> None:
         path = getattr(config, name)
         if path and not Path(path).is_file():
             raise InvalidInput(name, problem=f"{path} is not a file", rule="name a PEM file")
+    if not 1 <= config.database_connections <= 100:
+        raise InvalidInput(
+            "database_connections",
+            problem=f"{config.database_connections} will not do",
+            rule="use 1 to 100",
+        )
     if not 0 <= config.port <= 65535:
         raise InvalidInput("port", problem=f"{config.port} does not exist", rule="use 0 to 65535")
     protected = config.is_loopback or config.tls_cert or config.trusted_proxies or config.allow_plain_http

@@ -12,7 +12,7 @@ from towline.domain.listing import Listing, Page
 from towline.domain.package import EnvVar, Executable, Package, PackageSpec, Runtime, SecretKeyRef
 from towline.domain.registry import RegistryAddress
 from towline.domain.secret import DockerSecret, OpaqueSecret, SecretMetadata
-from towline.ports import SecretRecord, Transaction
+from towline.ports import SecretRecord, Store, Transaction
 
 JANE = User("user-jane", "Jane@example.com", "Jane", "Doe", created_at=NOON)
 JOHN = User("user-john", "john@example.com", "", "", created_at=NOON)
@@ -151,3 +151,14 @@ def all_pages(ask, *, limit: int) -> list[list[object]]:
             pages.append(list(listing.items))
         after = listing.next
     return pages
+
+
+def run(tx: Transaction, statement: str) -> list[tuple[object, ...]]:
+    """Run a statement in a transaction, behind the rows' back; return what it finds."""
+    cursor = tx.settings._connection.execute(statement)  # type: ignore[attr-defined]
+    return list(cursor.fetchall()) if statement.startswith("SELECT") else []
+
+
+async def rows(store: Store, query: str) -> list[tuple[object, ...]]:
+    """Return what a query finds."""
+    return await store.read(lambda tx: run(tx, query))

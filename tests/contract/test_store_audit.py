@@ -1,13 +1,15 @@
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta, timezone
 
 import pytest
-from store_samples import ALPHA, all_pages, later
+from store_samples import ALPHA, all_pages, later, rows, run
 
+from parts.postgres import connected
 from towline.domain.audit import GENESIS, AuditEntry
 from towline.domain.errors import StoreFailed
-from towline.store.sqlite import SqliteStore
+from towline.store.address import DatabaseAddress
 
 
 def row(number, *, project=ALPHA.guid, subject="secret-1"):
@@ -41,15 +43,16 @@ async def test_rows_of_a_project_or_about_a_subject_can_be_asked_for(trail):
     assert await trail.read(lambda tx: pages(tx, subject="secret-2", project_guid="project-x")) == []
 
 
-async def test_an_untouched_trail_verifies_and_so_does_an_empty_one(trail):
+async def test_an_untouched_trail_verifies(trail):
     assert await trail.read(lambda tx: tx.audit.verify()) is None
-    fresh = SqliteStore.memory()
-    assert await fresh.read(lambda tx: tx.audit.verify()) is None
-    await fresh.close()
+
+
+async def test_an_empty_trail_verifies(bare_store):
+    assert await bare_store.read(lambda tx: tx.audit.verify()) is None
 
 
 async def test_each_row_holds_the_hash_of_the_row_before(trail):
-    hashes = [kept for (kept,) in trail._reader.execute("SELECT hash FROM audit ORDER BY seq")]
+    hashes = [kept for (kept,) in await rows(trail, "SELECT hash FROM audit ORDER BY seq")]
     expected, previous = [], GENESIS
     for each in ROWS:
         previous = each.chained(previous)
@@ -69,14 +72,29 @@ async def test_rows_of_a_change_that_failed_leave_no_gap(trail):
 
 
 @pytest.mark.parametrize(
-    "statement", ["UPDATE audit SET body = body", "DELETE FROM audit", "REPLACE INTO audit"]
+    "statement",
+    [
+        "UPDATE audit SET body = body",
+        "DELETE FROM audit",
+        "INSERT INTO audit SELECT * FROM audit WHERE seq = 1 ON CONFLICT (seq) DO UPDATE SET body = ''",
+    ],
 )
 async def test_rows_cannot_be_changed_or_deleted_through_the_store(trail, statement):
-    if statement.startswith("REPLACE"):
-        statement += " (seq, project_guid, subject, body, hash) SELECT * FROM audit"
     with pytest.raises(StoreFailed, match="audit rows are never"):
-        await trail.write(lambda tx: tx.audit._connection.execute(statement))
+        await trail.write(lambda tx: run(tx, statement))
     assert await trail.read(lambda tx: tx.audit.verify()) is None
+
+
+async def test_rows_cannot_be_replaced_in_the_words_of_sqlite(sqlite_store):
+    await sqlite_store.write(lambda tx: tx.audit.append(row(1)))
+    with pytest.raises(StoreFailed, match="audit rows are never replaced"):
+        await sqlite_store.write(lambda tx: run(tx, "REPLACE INTO audit SELECT * FROM audit"))
+
+
+async def test_the_trail_cannot_be_emptied_in_the_words_of_postgresql(postgres_store):
+    await postgres_store.write(lambda tx: tx.audit.append(row(1)))
+    with pytest.raises(StoreFailed, match="audit rows are never changed or deleted"):
+        await postgres_store.write(lambda tx: run(tx, "TRUNCATE audit"))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +104,7 @@ async def test_rows_cannot_be_changed_or_deleted_through_the_store(trail, statem
         ("UPDATE audit SET body = 'no json' WHERE seq = 2", 2),
         ("UPDATE audit SET subject = 'secret-9' WHERE seq = 4", 4),
         ("UPDATE audit SET project_guid = '' WHERE seq = 1", 1),
-        ("UPDATE audit SET hash = zeroblob(32) WHERE seq = 5", 5),
+        ("UPDATE audit SET hash = (SELECT hash FROM audit WHERE seq = 1) WHERE seq = 5", 5),
         ("DELETE FROM audit WHERE seq = 2", 2),
         ("DELETE FROM audit WHERE seq = 1", 1),
         ("DELETE FROM audit WHERE seq >= 4", 4),
@@ -94,20 +112,19 @@ async def test_rows_cannot_be_changed_or_deleted_through_the_store(trail, statem
         ("UPDATE audit SET seq = 9 WHERE seq = 5", 5),
     ],
 )
-async def test_rewriting_the_file_behind_the_stores_back_is_found(tmp_path, statement, first_bad):
-    path = tmp_path / "towline.db"
-    store = await SqliteStore.open(path)
+async def test_rewriting_the_database_behind_the_stores_back_is_found(shared, statement, first_bad):
+    store = await shared.open()
     for each in ROWS:
         await store.write(lambda tx, entry=each: tx.audit.append(entry))
-    await store.close()
-    intruder = sqlite3.connect(path)
-    intruder.executescript(
-        f"DROP TRIGGER audit_is_not_changed; DROP TRIGGER audit_is_not_deleted; {statement};"
-    )
-    intruder.close()
-    store = await SqliteStore.open(path)
+    if isinstance(shared.place, DatabaseAddress):
+        with connected(shared.place) as intruder:
+            intruder.execute(f"ALTER TABLE audit DISABLE TRIGGER USER; {statement}".encode())
+    else:
+        with closing(sqlite3.connect(shared.place)) as intruder:
+            intruder.executescript(
+                f"DROP TRIGGER audit_is_not_changed; DROP TRIGGER audit_is_not_deleted; {statement};"
+            )
     assert await store.read(lambda tx: tx.audit.verify()) == first_bad
-    await store.close()
 
 
 async def test_a_row_of_another_time_zone_verifies_too(trail):

@@ -5,7 +5,6 @@ import pytest
 from store_samples import ALPHA, BETA, deployment, later, settle_in, spec
 
 from towline.domain.deployment import DeploymentStatus, Phase, Status
-from towline.store.sqlite import SqliteStore
 
 RUNNING = DeploymentStatus(Phase.SUCCEEDED, Status.RUNNING, generation=1)
 LEASE = 30
@@ -221,8 +220,8 @@ async def test_the_newest_status_of_the_wish_is_what_the_next_owner_sees(one):
     assert taken.deployment.status == provisioning
 
 
-async def test_two_servers_on_one_database_never_hold_the_same_deployment(tmp_path):
-    stores = [await SqliteStore.open(tmp_path / "towline.db") for _ in range(2)]
+async def test_two_servers_on_one_database_never_hold_the_same_deployment(shared):
+    stores = [await shared.open() for _ in range(2)]
 
     def fill(tx):
         settle_in(tx)
@@ -238,5 +237,3 @@ async def test_two_servers_on_one_database_never_hold_the_same_deployment(tmp_pa
     await stores[0].write(fill)
     taken = await asyncio.gather(*(take_all(store, f"owner-{n}") for n, store in enumerate(stores)))
     assert sorted(taken[0] + taken[1]) == sorted(f"d{number}" for number in range(60))
-    for store in stores:
-        await store.close()

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_samples import ALPHA, BETA, all_pages, later, opaque_secret, pull_secret, settle_in
+from store_samples import ALPHA, BETA, all_pages, later, opaque_secret, pull_secret, rows, settle_in
 
 from towline.domain.causes import FindingCode
 from towline.domain.credential_shape import Shape
@@ -66,7 +66,9 @@ async def test_a_new_version_keeps_the_old_one_as_history_and_destroys_its_value
     await with_secrets(store, old)
     await store.write(lambda tx: tx.secrets.save(new))
     assert await store.read(lambda tx: tx.secrets.get(ALPHA.guid, "pull")) == new
-    kept = store._reader.execute("SELECT version, creator_guid, body, sealed FROM secret_versions").fetchall()
+    kept = await rows(
+        store, "SELECT version, creator_guid, body, sealed FROM secret_versions ORDER BY version"
+    )
     assert [(row[0], row[1], row[3]) for row in kept] == [
         (1, "user-jane", None),
         (2, "user-jane", new.sealed),
@@ -105,7 +107,7 @@ async def test_a_removed_secret_is_returned_and_leaves_nothing(store):
     await with_secrets(store, record)
     assert await store.write(lambda tx: tx.secrets.remove(ALPHA.guid, record.secret.metadata.guid)) == record
     assert await store.read(lambda tx: tx.secrets.get(ALPHA.guid, "pull")) is None
-    assert store._reader.execute("SELECT count(*) FROM secret_versions").fetchone() == (0,)
+    assert await rows(store, "SELECT count(*) FROM secret_versions") == [(0,)]
     await with_secrets(store, record)
 
 
@@ -212,7 +214,8 @@ def _steps(connection: sqlite3.Connection, ask) -> int:
     return steps
 
 
-async def test_thousands_of_secrets_cost_as_much_as_a_hundred(store):
+async def test_thousands_of_secrets_cost_as_much_as_a_hundred(sqlite_store):
+    store = sqlite_store
     secrets = store._seen.secrets
     questions = {
         "a name": lambda: secrets.get(ALPHA.guid, "pull-50"),

@@ -19,6 +19,7 @@ from towline.domain.errors import (
     ProofRequired,
     PullRefused,
     SealBroken,
+    StoreUnavailable,
     Throttled,
     TowlineError,
 )
@@ -36,6 +37,7 @@ _STATUS: dict[type[TowlineError], int] = {
     ProofRequired: 412,
     Throttled: 429,
     SealBroken: 500,
+    StoreUnavailable: 503,
     PullRefused: 502,
     EngineFailed: 503,
 }
@@ -65,7 +67,7 @@ def refusal(error: TowlineError) -> Reply:
     headers = JSON
     if isinstance(error, NotSignedIn):
         headers = (*JSON, _CHALLENGE)
-    elif isinstance(error, Throttled):
+    elif isinstance(error, Throttled | StoreUnavailable):
         headers = (*JSON, (b"retry-after", str(error.retry_after).encode()))
     return Reply(_encode(document), status, headers)
 

@@ -12,6 +12,7 @@
     ├── Throttled         too many tries; says when to come back            (HTTP 429)
     ├── SealBroken        a sealed value does not open with any known key   (HTTP 500)
     ├── StoreFailed       the database could not keep or tell something     (HTTP 500)
+    │   └── StoreUnavailable  the database is out of reach for now          (HTTP 503)
     ├── BackupDamaged     a backup is cut short, was changed, or is none
     ├── PullRefused       an image cannot be pulled; carries the finding
     └── EngineFailed      a container cannot be started; carries the finding
@@ -99,6 +100,12 @@ class StoreFailed(TowlineError):
 
 class BackupDamaged(TowlineError):
     """A backup is cut short, was changed, contradicts itself, or is no backup at all."""
+
+
+class StoreUnavailable(StoreFailed):
+    """The database is out of reach for now: the same request is good again in ``retry_after`` seconds."""
+
+    retry_after = 2
 
 
 class PullRefused(TowlineError):

@@ -8,31 +8,20 @@ change only after the commit. https://www.sqlite.org/lang_savepoint.html
 from __future__ import annotations
 
 import asyncio
-import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import TypeVar
 
 from towline.domain.errors import StoreFailed
 from towline.ports import Transaction
+from towline.store.changes import Change, Changes, tell
 from towline.store.rows import AllRows
 
 T = TypeVar("T")
 
 MOST_IN_A_COMMIT = 256
-
-
-@dataclass(slots=True)
-class _Change:
-    """A change that waits for the writer, and the future that its caller waits for."""
-
-    run: Callable[[Transaction], None]
-    loop: asyncio.AbstractEventLoop
-    done: asyncio.Future[None]
-    failure: BaseException | None = None
 
 
 class Writer:
@@ -42,52 +31,29 @@ class Writer:
         self._connection = connection
         self._transaction = AllRows(connection)
         self._turns = turns
-        self._waiting: queue.SimpleQueue[_Change | None] = queue.SimpleQueue()
-        self._closed = False
+        self._changes = Changes(most=MOST_IN_A_COMMIT)
         self._thread = threading.Thread(target=self._work, name="towline-writer", daemon=True)
         self._thread.start()
 
     async def write(self, change: Callable[[Transaction], T]) -> T:
         """Queue a change and return its result once it is durable."""
-        if self._closed:
-            raise StoreFailed("the store is closed")
-        loop = asyncio.get_running_loop()
-        results: list[T] = []
-        queued = _Change(lambda tx: results.append(change(tx)), loop, done=loop.create_future())
-        self._waiting.put(queued)
-        await queued.done
-        return results[0]
+        return await self._changes.made(change)
 
     async def close(self) -> None:
         """Finish what was accepted and close the connection."""
-        if not self._closed:
-            self._closed = True
-            self._waiting.put(None)
+        self._changes.close()
         await asyncio.to_thread(self._thread.join)
 
     def _work(self) -> None:
         try:
-            while batch := self._next_batch():
+            while batch := self._changes.batch():
                 with self._turns:
                     self._commit(batch)
-                _tell(batch)
+                tell(batch)
         finally:
             self._connection.close()
 
-    def _next_batch(self) -> list[_Change]:
-        """Wait for a change and return it with all that queue behind it; empty once the store closes."""
-        batch: list[_Change] = []
-        following = self._waiting.get()
-        while following is not None:
-            batch.append(following)
-            if len(batch) == MOST_IN_A_COMMIT or self._waiting.empty():
-                return batch
-            following = self._waiting.get()
-        if batch:
-            self._waiting.put(None)
-        return batch
-
-    def _commit(self, batch: Sequence[_Change]) -> None:
+    def _commit(self, batch: Sequence[Change]) -> None:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             for change in batch:
@@ -99,7 +65,7 @@ class Writer:
             for change in batch:
                 change.failure = change.failure or _failed(error)
 
-    def _run(self, change: _Change) -> None:
+    def _run(self, change: Change) -> None:
         """Run one change, alone undone if it raises.
 
         On a full disk SQLite ends the whole transaction by itself: then no change of the batch was kept.
@@ -119,23 +85,3 @@ def _failed(error: sqlite3.Error) -> StoreFailed:
     failure = StoreFailed(f"the database did not keep the change: {error}")
     failure.__cause__ = error
     return failure
-
-
-def _tell(batch: Sequence[_Change]) -> None:
-    """Wake the callers, each loop once."""
-    for loop in {change.loop for change in batch}:
-        mine = [change for change in batch if change.loop is loop]
-        try:
-            loop.call_soon_threadsafe(_deliver, mine)
-        except RuntimeError:  # that loop is closed: nobody waits there any more
-            continue
-
-
-def _deliver(changes: Sequence[_Change]) -> None:
-    for change in changes:
-        if change.done.done():
-            continue
-        if change.failure is None:
-            change.done.set_result(None)
-        else:
-            change.done.set_exception(change.failure)

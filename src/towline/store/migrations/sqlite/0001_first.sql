@@ -179,13 +179,16 @@ CREATE TABLE audit (
 CREATE INDEX audit_by_project ON audit (project_guid, seq);
 CREATE INDEX audit_by_subject ON audit (subject, seq);
 
+-- SQLite only: PostgreSQL has its own.
 CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
 BEGIN SELECT raise(ABORT, 'audit rows are never changed'); END;
 
+-- SQLite only: PostgreSQL has its own.
 CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit
 BEGIN SELECT raise(ABORT, 'audit rows are never deleted'); END;
 
 -- REPLACE deletes without asking the trigger above.
+-- SQLite only: PostgreSQL has its own.
 CREATE TRIGGER audit_is_not_replaced BEFORE INSERT ON audit
 WHEN EXISTS (SELECT 1 FROM audit WHERE seq = new.seq)
 BEGIN SELECT raise(ABORT, 'audit rows are never replaced'); END;

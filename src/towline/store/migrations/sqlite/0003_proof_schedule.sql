@@ -10,6 +10,7 @@ CREATE TABLE proof_schedule (
 CREATE INDEX proof_schedule_due ON proof_schedule (due_at);
 
 -- Secrets that were there before are spread over the next six hours.
+-- SQLite only: on PostgreSQL there were none.
 INSERT INTO proof_schedule (secret_guid, image, project_guid, due_at)
 SELECT guid, '', project_guid, unixepoch() * 1000000 + abs(random() % 21600000000)
 FROM secrets WHERE kind = 'Docker';

@@ -1,0 +1,64 @@
+"""Where a database is: ``postgresql://user@host/name``, its password kept apart from the first moment on.
+
+https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+
+from towline.domain.credential import Password
+from towline.domain.errors import InvalidInput
+
+SCHEMES = ("postgresql", "postgres")
+_RULE = "write it as postgresql://user@host:5432/name; empty keeps SQLite in the data folder"
+_STRICTEST = "verify-full"
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseAddress:
+    """A PostgreSQL database. ``url`` holds no password and may be shown."""
+
+    url: str
+    password: Password | None = field(default=None, repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> DatabaseAddress:
+        """Return the address; raise InvalidInput, which never repeats the text, for what is none.
+
+        A host that is not this machine is asked for TLS with its name checked unless ``sslmode`` says else.
+        """
+        try:
+            parts = urlsplit(text)
+            options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+        except ValueError as error:
+            raise InvalidInput("database", problem="is no address", rule=_RULE) from error
+        if parts.scheme not in SCHEMES:
+            raise InvalidInput("database", problem="is no PostgreSQL address", rule=_RULE)
+        user, _, hosts = parts.netloc.rpartition("@")
+        name, colon, password = user.partition(":")
+        secret = options.pop("password", unquote(password) if colon else None)
+        if "sslmode" not in options and not _is_here(options.get("host", hosts)):
+            options["sslmode"] = _STRICTEST
+        netloc = f"{name}@{hosts}" if name else hosts
+        url = urlunsplit(("postgresql", netloc, parts.path, urlencode(options, quote_via=quote), ""))
+        return cls(url, None if secret is None else Password(secret))
+
+
+def _is_here(hosts: str) -> bool:
+    """Whether each of ``host:port,host:port`` is this machine: a socket's folder or a loopback address."""
+    return all(_is_loopback(unquote(host)) for host in hosts.split(","))
+
+
+def _is_loopback(place: str) -> bool:
+    if not place or place.startswith(("/", "@")):
+        return True
+    host = place[1:].partition("]")[0] if place.startswith("[") else place.partition(":")[0]
+    if host in ("", "localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
