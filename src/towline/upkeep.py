@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from towline.listening import alone_in
 from towline.store.backup_file import BackupFile, write_backup
 from towline.store.keyring import Keyring
 from towline.store.keyring_command import printed_keyring
+from towline.store.opening import needing_postgresql
 from towline.store.sealed_values import SealedValues
 from towline.store.sqlite import SqliteStore
 from towline.store.sqlite.restoration import discard, draft_of, fill, put_in_place
@@ -27,6 +29,7 @@ from towline.wiring import utc_now
 if TYPE_CHECKING:
     from towline.config import Config
     from towline.domain.backup import Progress
+    from towline.ports.backups import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,19 @@ async def keep_backup(config: Config, path: Path, *, keyring_to: Path | None, pr
     copied = await _copy_keyring(config, keyring_to, path) if keyring_to else None
 
     def write() -> Receipt:
-        with SqliteSnapshot.of_file(config.folder / DATABASE) as snapshot:
+        with snapshot_of(config) as snapshot:
             return write_backup(path, snapshot, towline=__version__, taken_at=utc_now(), progress=progress)
 
     return Kept(await asyncio.to_thread(write), _keyring_place(config), copied)
+
+
+def snapshot_of(config: Config) -> AbstractContextManager[Snapshot]:
+    """Open the installation's database as it is at this moment."""
+    if config.postgresql is None:
+        return SqliteSnapshot.of_file(config.folder / DATABASE)
+    with needing_postgresql():
+        from towline.store.postgres.snapshot import PostgresSnapshot  # noqa: PLC0415  (loaded when used)
+    return PostgresSnapshot.at(config.postgresql)
 
 
 async def restore(config: Config, path: Path, *, progress: Progress) -> Examined:
@@ -77,6 +89,12 @@ async def restore(config: Config, path: Path, *, progress: Progress) -> Examined
     Raises Conflict when the folder has a database or is in use, BackupDamaged for a file that is not whole:
     then the folder is as it was.
     """
+    if config.postgresql is not None:
+        raise InvalidInput(
+            "database",
+            problem="a backup is restored into a data folder",
+            rule="leave the database out, and go on with: towline admin migrate-store",
+        )
     folder = config.folder
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     place = folder / DATABASE
@@ -85,7 +103,7 @@ async def restore(config: Config, path: Path, *, progress: Progress) -> Examined
             raise Conflict(f"{place} is there; a backup is restored into an empty place: move it away first")
         draft = draft_of(place)
         try:
-            examined = await _made(draft, path, vault=await _vault(config), progress=progress)
+            examined = await _made(draft, path, vault=await vault_of(config), progress=progress)
             put_in_place(draft, place)
         finally:
             discard(draft)
@@ -95,7 +113,7 @@ async def restore(config: Config, path: Path, *, progress: Progress) -> Examined
 async def examine(config: Config, path: Path, *, progress: Progress) -> Examined:
     """Restore a backup into a temporary place and say what is found; nothing of it stays."""
     with tempfile.TemporaryDirectory(prefix="towline-verify-") as folder:
-        return await _made(Path(folder) / DATABASE, path, vault=await _vault(config), progress=progress)
+        return await _made(Path(folder) / DATABASE, path, vault=await vault_of(config), progress=progress)
 
 
 async def _made(draft: Path, path: Path, *, vault: SealingVault | None, progress: Progress) -> Examined:
@@ -123,7 +141,7 @@ def _noted(rows: Iterator[tuple[Table, Row]], sealed: SealedValues) -> Iterator[
         yield table, row
 
 
-async def _vault(config: Config) -> SealingVault | None:
+async def vault_of(config: Config) -> SealingVault | None:
     """Return what opens sealed values, None where there is no keyring; never makes one."""
     keyring = await _keyring(config)
     return None if keyring is None else SealingVault(keyring)

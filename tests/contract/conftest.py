@@ -1,6 +1,6 @@
 """Every implementation of the port Store, one after the other."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,24 +8,10 @@ from pathlib import Path
 import pytest
 from store_samples import settle_in
 
-from parts import postgres
-from parts.require import require
 from towline.ports import Store
 from towline.store.address import DatabaseAddress
 from towline.store.postgres import PostgresStore
-from towline.store.postgres.connection import Line
-from towline.store.postgres.migrating import migrate
 from towline.store.sqlite import SqliteStore
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[postgres.PostgresServer]:
-    """A PostgreSQL server with the database ``model``, which has our tables."""
-    require("PostgreSQL")
-    with postgres.running_server() as server:
-        server.run(b"CREATE DATABASE model TEMPLATE template0")
-        migrate(Line(server.address("model")))
-        yield server
 
 
 @dataclass
@@ -43,14 +29,6 @@ class Database:
             store = await SqliteStore.open(self.place)
         self.closing.push_async_callback(store.close)
         return store
-
-
-@pytest.fixture
-def postgres_address(postgres_server) -> Iterator[DatabaseAddress]:
-    """A database in PostgreSQL with our tables and nothing in them."""
-    address = postgres_server.database(template="model")
-    yield address
-    postgres_server.drop(address)
 
 
 @pytest.fixture(params=["memory", "file", "postgresql"])

@@ -19,6 +19,8 @@ from psycopg import sql
 
 from towline.domain.credential import Password
 from towline.store.address import DatabaseAddress
+from towline.store.postgres.connection import Line
+from towline.store.postgres.migrating import migrate
 
 SUPERUSER = "towline"
 PASSWORD = "obviously-a-test-password"
@@ -69,6 +71,11 @@ class PostgresServer:
             sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
         )
         return self.address(name)
+
+    def make_model(self) -> None:
+        """Make the database ``model``, which has our tables: a template for others."""
+        self.run(b"CREATE DATABASE model TEMPLATE template0")
+        migrate(Line(self.address("model")))
 
     def drop(self, address: DatabaseAddress) -> None:
         """Delete a database with all connections to it."""

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
-from towline.cli import admin_backup, flags
+from towline.cli import admin_backup, admin_move, flags
 
 if TYPE_CHECKING:
     import argparse
@@ -21,6 +21,7 @@ examples:
       --organization acme --project demo
   towline admin backup /var/backups/towline.backup
   towline admin restore /var/backups/towline.backup
+  towline admin migrate-store --from /var/lib/towline --to postgresql://towline@db.example.com/towline
 """
 
 
@@ -28,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the administrative commands to ``parser``."""
     commands = parser.add_subparsers(dest="admin_command", metavar="COMMAND", required=True)
     admin_backup.configure(commands)
+    admin_move.configure(commands)
     user = commands.add_parser("create-user", help="make an account, for scripts and first starts")
     user.set_defaults(do=_create_user)
     user.add_argument("--data", metavar="FOLDER", help="the server's data folder [TOWLINE_DATA]")

@@ -100,10 +100,10 @@ def _backup(args: argparse.Namespace) -> int:
     if args.verify:
         if args.include_keyring:
             raise InvalidInput("include_keyring", problem="says nothing to 'verify'", rule="leave it out")
-        examined = asyncio.run(upkeep.examine(settings, path, progress=_Line("verified")))
+        examined = asyncio.run(upkeep.examine(settings, path, progress=ProgressLine("verified")))
         return _told(examined, args, verb="is", keyring=str(settings.folder))
     copy = Path(args.include_keyring) if args.include_keyring else None
-    kept = asyncio.run(upkeep.keep_backup(settings, path, keyring_to=copy, progress=_Line("kept")))
+    kept = asyncio.run(upkeep.keep_backup(settings, path, keyring_to=copy, progress=ProgressLine("kept")))
     if args.output == "json":
         _print({**_receipt(kept.receipt, path), "keyring": _keyring(kept)})
         return 0
@@ -116,7 +116,7 @@ def _restore(args: argparse.Namespace) -> int:
     from towline import config, upkeep
 
     settings, path = config.load({"data": args.data}), Path(args.file)
-    examined = asyncio.run(upkeep.restore(settings, path, progress=_Line("restored")))
+    examined = asyncio.run(upkeep.restore(settings, path, progress=ProgressLine("restored")))
     code = _told(examined, args, verb="was restored and is", keyring=str(settings.folder))
     if args.output == "table":
         say(f"start it with: towline serve --data {settings.folder}")
@@ -204,7 +204,7 @@ def _print(document: dict[str, object]) -> None:
     sys.stdout.write(json.dumps(document, indent=2) + "\n")
 
 
-class _Line:
+class ProgressLine:
     """Shows how far it is on one line of a terminal; elsewhere nothing."""
 
     def __init__(self, verb: str) -> None:

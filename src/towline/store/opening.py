@@ -2,24 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from towline.domain.errors import InvalidInput
+from towline.domain.errors import Conflict, InvalidInput
 from towline.ports import Store
 from towline.store.address import DatabaseAddress
+from towline.store.moving import MOVED, UNFINISHED
 from towline.store.sqlite import SqliteStore
 
 
 async def opened(file: Path, address: DatabaseAddress | None, *, connections: int) -> Store:
-    """Return the store at ``address``, else in ``file``; see their ``open``."""
+    """Return the store at ``address``, else in ``file``; see their ``open``.
+
+    Raises Conflict for one that was moved elsewhere or into which a move is not finished.
+    """
     if address is None:
-        return await SqliteStore.open(file)
+        store: Store = await SqliteStore.open(file)
+    else:
+        with needing_postgresql():
+            from towline.store.postgres import PostgresStore  # noqa: PLC0415  (loaded when used)
+        store = await PostgresStore.open(address, connections=connections)
     try:
-        from towline.store.postgres import PostgresStore  # noqa: PLC0415  (an extra, loaded when used)
+        await _check_moves(store)
+    except BaseException:
+        await store.close()
+        raise
+    return store
+
+
+@contextmanager
+def needing_postgresql() -> Iterator[None]:
+    """Say what is missing where an import inside fails."""
+    try:
+        yield
     except ImportError as error:
         raise InvalidInput(
             "database",
             problem=f"PostgreSQL needs the library {error.name}",
             rule="install it: pip install 'towline[postgresql]'",
         ) from error
-    return await PostgresStore.open(address, connections=connections)
+
+
+async def _check_moves(store: Store) -> None:
+    source, target = await store.read(lambda tx: (tx.settings.get(UNFINISHED), tx.settings.get(MOVED)))
+    if source is not None:
+        raise Conflict(f"this database holds an unfinished move of {source}: run admin migrate-store again")
+    if target is not None:
+        raise Conflict(f"everything in this database was moved to {target}: start with that one")

@@ -80,6 +80,11 @@ class SealedValues:
         self.values.append(SealedValue(sealed, binding, f"{called} of project {project}"))
 
 
+def tables_looked_at() -> frozenset[str]:
+    """Return the tables of which ``note`` wants to see the rows."""
+    return frozenset(("projects", "secrets")) | sealed_tables()
+
+
 def sealed_tables() -> frozenset[str]:
     """Return the tables whose sealed values are known here; a test compares them with the schema."""
     return frozenset({"secret_versions", "webhooks"})
