@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from itertools import compress
 from pathlib import Path
 
 import installation
@@ -18,7 +19,7 @@ from towline.config import Config
 from towline.domain.errors import BackupDamaged, Conflict, InvalidInput, NotFound, StoreFailed
 from towline.listening import alone_in
 from towline.store.keyring import Keyring
-from towline.store.migrations import known_migrations
+from towline.store.migrations import known_migrations, migrate
 from towline.store.sealed_values import SEALED, sealed_tables
 from towline.store.sqlite import SqliteStore
 
@@ -236,29 +237,38 @@ async def test_where_no_database_is_that_is_said(tmp_path):
     assert not (tmp_path / "b").exists()
 
 
+def as_of_schema(number: int, backup: bytes) -> bytes:
+    """Return a backup as that schema would have made it, without the tables and columns that came later."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as old:
+        migrate(old, known_migrations()[:number])
+        tables = old.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+        known = {
+            name: {column[1] for column in old.execute(f"PRAGMA table_info('{name}')")} for (name,) in tables
+        }
+    first, *lines, _ = gzip.decompress(backup).splitlines(keepends=True)
+    head = json.loads(first)
+    head["contents"]["schema"] = number
+    rows, kept, at = [], [], 0
+    for table in head["contents"]["tables"]:
+        its_rows, at = lines[at : at + table["rows"]], at + table["rows"]
+        if table["name"] not in known:
+            assert not its_rows, "a row in a later table has no place in the old schema"
+            continue
+        stays = [column["name"] in known[table["name"]] for column in table["columns"]]
+        table["columns"] = list(compress(table["columns"], stays))
+        rows += [json.dumps(list(compress(json.loads(row), stays))).encode() + b"\n" for row in its_rows]
+        kept.append(table)
+    assert len(kept) < len(head["contents"]["tables"])
+    head["contents"]["tables"] = kept
+    rows.insert(0, json.dumps(head).encode() + b"\n")
+    rows.append(json.dumps({"sha256": hashlib.sha256(b"".join(rows)).hexdigest()}).encode() + b"\n")
+    return gzip.compress(b"".join(rows))
+
+
 async def test_a_backup_of_an_older_schema_is_restored_and_brought_up_to_date(tmp_path):
     config = await installation.settled(tmp_path / "old")
     await kept(config, tmp_path / "b")
-    *lines, _ = gzip.decompress((tmp_path / "b").read_bytes()).splitlines(keepends=True)
-    head = json.loads(lines[0])
-    head["contents"]["schema"] -= 1  # the one before the last had no policies of doors
-    tables = head["contents"]["tables"]
-    newest = [table for table in tables if table["name"] == "door_policies"]
-    tokens = next(table for table in tables if table["name"] == "tokens")
-    assert (len(newest), newest[0]["rows"], tokens["rows"]) == (1, 0, 2)
-    assert known_migrations()[6][0].startswith("0007_scopes")
-    head["contents"]["schema"] = 6
-    tables.remove(newest[0])
-    added = ("scopes", "project_guid")
-    places = [at for at, column in enumerate(tokens["columns"]) if column["name"] in added]
-    tokens["columns"] = [column for column in tokens["columns"] if column["name"] not in added]
-    begin = 1 + sum(table["rows"] for table in tables[: tables.index(tokens)])
-    for at in range(begin, begin + 2):
-        cells = json.loads(lines[at])
-        lines[at] = json.dumps([cell for n, cell in enumerate(cells) if n not in places]).encode() + b"\n"
-    lines[0] = json.dumps(head).encode() + b"\n"
-    lines.append(json.dumps({"sha256": hashlib.sha256(b"".join(lines)).hexdigest()}).encode() + b"\n")
-    (tmp_path / "b").write_bytes(gzip.compress(b"".join(lines)))
+    (tmp_path / "b").write_bytes(as_of_schema(6, (tmp_path / "b").read_bytes()))
     assert (await restored(tmp_path / "b", tmp_path / "new", keyring_of=config)).is_whole
     assert len(rows_of(tmp_path / "new")["schema_migrations"]) == len(known_migrations())
 
