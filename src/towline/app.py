@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import random
+import shutil
 import signal
 import socket
 import ssl
@@ -17,6 +18,7 @@ import structlog
 import uvicorn
 
 from towline import api, console, eventlog
+from towline.api.endpoint import Limits
 from towline.domain.errors import InvalidInput, StoreUnavailable
 from towline.housing import chosen_engine, running_engine
 from towline.keychain.service_accounts import ClusterTokens
@@ -26,7 +28,10 @@ from towline.reconciler import Preparation, Reconciler
 from towline.registry import Registry
 from towline.services.bell import LocalBell
 from towline.services.deliveries import Deliveries
+from towline.services.figures import Figure, Figures
+from towline.services.leaving import Leaving
 from towline.services.mirror_keeping import MirrorKeeping
+from towline.services.rates import Rates
 from towline.services.reproofs import Reproofs
 from towline.store.keyring import Keyring
 from towline.store.keyring_command import printed_keyring
@@ -45,6 +50,7 @@ if TYPE_CHECKING:
     from towline.notices import NoticeCourier
     from towline.ports import Engine, MirrorTarget, Store
     from towline.services.accounts import Accounts
+    from towline.services.tally import Tally
 
 log = structlog.get_logger("towline.app")
 
@@ -52,7 +58,6 @@ DATABASE = "towline.db"
 KEYRING = "keyring.json"
 KEYRING_SETTING = "keyring"
 SWEEP_SECONDS = 3600.0
-GRACE_SECONDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class Application:
     deliveries: Deliveries
     mirrors: MirrorKeeping | None
     courier: NoticeCourier
+    leaving: Leaving
 
 
 async def serve(config: Config, *, announce: Callable[[str], None]) -> None:
@@ -135,29 +141,38 @@ async def _wired(config: Config, *, store: Store, registry: Registry, housed: Ho
             tokens=registry.tokens,
             service_accounts=ClusterTokens(),
             mirror_namespaces=config.kubernetes_mirror_namespaces if housed.mirrors else None,
+            login_failures=config.login_failures,
         )
     )
     patient = PatientStore(store)
     preparation = Preparation(store=patient, proofs=services.proofs, keychain=keychain, clock=utc_now)
-    reconciler = _reconciler(patient, engine, preparation=preparation, bell=bell)
+    reconciler = _reconciler(patient, engine, preparation=preparation, bell=bell, tally=services.tally)
     reproofs = Reproofs(store=patient, proofs=services.proofs, clock=utc_now)
     courier = await courier_of(config)
-    deliveries = Deliveries(
-        store=patient,
-        vault=vault,
-        courier=courier,
-        bell=bell,
-        clock=utc_now,
-        note=lambda outcome: services.tally.count("deliveries", "outcome", outcome),
-    )
-    web = _web(config, services, store=store, housed=housed, bell=bell)
+
+    def note(outcome: str) -> None:
+        services.tally.count("deliveries", outcome=outcome)
+
+    deliveries = Deliveries(store=patient, vault=vault, courier=courier, bell=bell, clock=utc_now, note=note)
+    leaving = Leaving()
+    standing = _standing_of(config, reconciler)
+    web = _web(config, services, store=store, housed=housed, bell=bell, leaving=leaving, standing=standing)
     mirrors = _mirrors(housed.mirrors, store=patient, keychain=keychain, bell=bell)
     return Application(
-        services, web, reconciler, reproofs, deliveries=deliveries, mirrors=mirrors, courier=courier
+        services,
+        web,
+        reconciler,
+        reproofs,
+        deliveries=deliveries,
+        mirrors=mirrors,
+        courier=courier,
+        leaving=leaving,
     )
 
 
-def _reconciler(store: Store, engine: Engine, *, preparation: Preparation, bell: LocalBell) -> Reconciler:
+def _reconciler(
+    store: Store, engine: Engine, *, preparation: Preparation, bell: LocalBell, tally: Tally
+) -> Reconciler:
     return Reconciler(
         store=store,
         engine=engine,
@@ -166,6 +181,7 @@ def _reconciler(store: Store, engine: Engine, *, preparation: Preparation, bell:
         clock=utc_now,
         jitter=random.random,
         owner=f"{socket.gethostname()}:{os.getpid()}",
+        tally=tally,
     )
 
 
@@ -202,18 +218,45 @@ async def _keyring(config: Config, store: Store) -> Keyring:
     return keyring
 
 
-def _web(config: Config, services: Services, *, store: Store, housed: Housed, bell: LocalBell) -> ASGIApp:
+def _standing_of(config: Config, reconciler: Reconciler) -> Callable[[], Iterator[Figure]]:
+    def standing() -> Iterator[Figure]:
+        yield Figure("walks", reconciler.walks)
+        yield Figure("disk_free_bytes", shutil.disk_usage(config.folder).free)
+
+    return standing
+
+
+def _web(
+    config: Config,
+    services: Services,
+    *,
+    store: Store,
+    housed: Housed,
+    bell: LocalBell,
+    leaving: Leaving,
+    standing: Callable[[], Iterator[Figure]],
+) -> ASGIApp:
     async def store_answers() -> object:
         return await store.read(lambda tx: tx.settings.get(KEYRING_SETTING))
 
-    table = api.build(services, checks={"store": store_answers, "engine": housed.answers})
-    pages = console.routes(services, bell=bell, clock=utc_now, secure=config.scheme == "https")
-    return api.framed(table, pages, new_request_id=request_ids())
+    limits = Limits(
+        Rates(config.requests_per_token),
+        body_bytes=config.body_bytes,
+        note=lambda limit: services.tally.count("throttled", limit=limit),
+    )
+    checks = {"store": store_answers, "engine": housed.answers}
+    figures = Figures(store=store, clock=utc_now, more=(standing,))
+    table = api.build(services, checks=checks, figures=figures, limits=limits, leaving=leaving)
+    secure = config.scheme == "https"
+    pages = console.routes(services, bell=bell, clock=utc_now, secure=secure, leaving=leaving)
+    rates = Rates(config.requests_per_address)
+    return api.framed(table, pages, new_request_id=request_ids(), rates=rates)
 
 
 async def _run(application: Application, config: Config, listener: socket.socket) -> None:
     """Serve and reconcile; the end of either ends both."""
-    server = _Server(_uvicorn(application.asgi, config))
+    notice = config.drain_notice_seconds
+    server = _Server(_uvicorn(application.asgi, config), application.leaving, notice=notice)
     gc.freeze()  # code, routes and templates live as long as the process: no collection need look at them
     gc.enable()
     loop = asyncio.get_running_loop()
@@ -236,13 +279,30 @@ async def _run(application: Application, config: Config, listener: socket.socket
 class _Server(uvicorn.Server):
     """Leaves signals to us: uvicorn would raise them again, and the process end with the store open."""
 
+    def __init__(self, config: uvicorn.Config, leaving: Leaving, *, notice: float) -> None:
+        super().__init__(config)
+        self._leaving = leaving
+        self._notice = notice
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Capture none."""
         yield
 
     def leave(self) -> None:
-        """Finish the requests under way, then return from ``serve``."""
+        """Tell those who wait for more to come back, finish the requests under way, return from ``serve``.
+
+        New requests are answered for as long as the notice lasts, or until this is asked again.
+        """
+        if self._leaving.is_said or not self._notice:
+            self.should_exit = True
+        else:
+            asyncio.get_running_loop().call_later(self._notice, self._exit)
+        if not self._leaving.is_said:
+            log.info("server.leaving")
+            self._leaving.say()
+
+    def _exit(self) -> None:
         self.should_exit = True
 
 
@@ -258,7 +318,7 @@ def _uvicorn(asgi: ASGIApp, config: Config) -> uvicorn.Config:
         ssl_version=ssl.PROTOCOL_TLS_SERVER,
         proxy_headers=bool(config.trusted_proxies),
         forwarded_allow_ips=list(config.trusted_proxies),
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_graceful_shutdown=config.drain_seconds,
         h11_max_incomplete_event_size=64 * 1024,
     )
 

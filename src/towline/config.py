@@ -105,6 +105,25 @@ class Config:
     smtp_username: str = _setting("", "user name at the mail server; empty sends no login")
     smtp_password_file: str = _setting("", "file that holds the password at the mail server")
     smtp_from: str = _setting("towline@localhost", "sender of e-mails")
+    requests_per_address: int = _setting(
+        500, "requests a second from one address, four seconds' worth at once; 0 for any number"
+    )
+    requests_per_token: int = _setting(
+        500, "requests a second with one token, four seconds' worth at once; 0 for any number"
+    )
+    login_failures: int = _setting(
+        10,
+        "failed logins to one account from one address in five minutes; five times as many to all accounts",
+    )
+    body_bytes: int = _setting(2 << 20, "largest body of a request; an operation may take less")
+    drain_notice_seconds: int = _setting(
+        0,
+        "how long new requests are still answered once the server is told to end, while /readyz says so"
+        " to load balancers; a second SIGTERM ends that",
+    )
+    drain_seconds: int = _setting(
+        10, "how long requests under way may take once the server is told to end (SIGTERM)"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "least level of log lines")
     log_format: Literal["json", "text"] = _setting("json", "form of log lines, on standard error")
     keyring: Password | None = field(default=None, repr=False)
@@ -263,6 +282,11 @@ def _check(config: Config) -> None:
             problem=f"{config.database_connections} will not do",
             rule="use 1 to 100",
         )
+    for name, least in _LEAST.items():
+        if getattr(config, name) < least:
+            raise InvalidInput(
+                name, problem=f"{getattr(config, name)} is too small", rule=f"use {least} or more"
+            )
     if not 0 <= config.port <= 65535:
         raise InvalidInput("port", problem=f"{config.port} does not exist", rule="use 0 to 65535")
     protected = config.is_loopback or config.tls_cert or config.trusted_proxies or config.allow_plain_http
@@ -273,5 +297,14 @@ def _check(config: Config) -> None:
             rule="give --tls-cert and --tls-key, --trusted-proxies, or allow it by name: --allow-plain-http",
         )
 
+
+_LEAST = {
+    "requests_per_address": 0,
+    "requests_per_token": 0,
+    "login_failures": 1,
+    "body_bytes": 1024,
+    "drain_notice_seconds": 0,
+    "drain_seconds": 0,
+}
 
 _TYPES: Mapping[str, Any] = get_type_hints(Config)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
 STARS = "***"
+
+REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
+"""The request that is being answered. Set for each: a tenth of what binding a field to the log would cost."""
 
 _TELLING = re.compile(
     r"passw|secret_value|authorization|cookie|token(?!_guid)|credential(?!s?_door)|api_?key", re.IGNORECASE
@@ -35,6 +39,7 @@ def configure(level: str, *, form: str) -> None:
     renderer = _json if form == "json" else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     processors: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        name_request,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
@@ -48,6 +53,13 @@ def configure(level: str, *, form: str) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, handlers=[_Forwarder()], force=True)
+
+
+def name_request(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Add the request that the line belongs to, if it belongs to one."""
+    if request_id := REQUEST_ID.get():
+        event.setdefault("request_id", request_id)
+    return event
 
 
 def redact(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -31,6 +31,7 @@ from towline.services.registries import Registries
 from towline.services.secrets import Secrets
 from towline.services.standings import Standings
 from towline.services.tally import Tally
+from towline.services.throttle import MOST_PER_ACCOUNT, LoginThrottle
 from towline.services.tool_logins import ToolLogins
 from towline.services.views import Views
 from towline.services.webhooks import Webhooks
@@ -107,12 +108,13 @@ class Parts:
     tokens: PullTokens
     service_accounts: ServiceAccountTokens
     mirror_namespaces: Sequence[str] | None = None
+    login_failures: int = MOST_PER_ACCOUNT
 
 
 def services_on(parts: Parts) -> Services:
     """Return every use case on ``parts``."""
     store, bell = parts.store, parts.bell
-    accounts, tally = accounts_on(store), Tally()
+    accounts, tally = accounts_on(store, login_failures=parts.login_failures), Tally()
     proofs = _proofs(parts, tally)
     secrets = _secrets(parts, proofs)
     return Services(
@@ -141,7 +143,7 @@ def services_on(parts: Parts) -> Services:
     )
 
 
-def accounts_on(store: Store) -> Accounts:
+def accounts_on(store: Store, *, login_failures: int = MOST_PER_ACCOUNT) -> Accounts:
     """Return the accounts of a store, which administration needs alone."""
     return Accounts(
         store=store,
@@ -149,6 +151,7 @@ def accounts_on(store: Store) -> Accounts:
         clock=utc_now,
         new_guid=new_guid,
         new_token=lambda: randomness.token_urlsafe(32),
+        throttle=LoginThrottle(clock=utc_now, most=login_failures),
     )
 
 

@@ -100,7 +100,11 @@ def test_ready_says_what_does_not_answer(live: Live, http: httpx.Client) -> None
     app = api.framed(table, (), new_request_id=lambda: "r")
     [answer] = live.run(_asked(app, "/readyz"))
     assert answer.status_code == 503
-    assert answer.json() == {"ready": False, "error": "no answer from engine"}
+    assert answer.json() == {
+        "ready": False,
+        "error": "no answer from engine",
+        "reasons": {"engine": "OSError"},
+    }
 
 
 def test_metrics_count_by_template_and_want_a_token(live: Live, http: httpx.Client) -> None:

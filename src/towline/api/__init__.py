@@ -17,7 +17,7 @@ from towline.api.deployments import DeploymentsApi
 from towline.api.device_logins import DeviceLoginsApi
 from towline.api.docs import DocsApi
 from towline.api.doors import DoorsApi
-from towline.api.endpoint import Endpoint
+from towline.api.endpoint import Endpoint, Limits
 from towline.api.events import EventsApi
 from towline.api.frame import Frame, not_there
 from towline.api.health import HealthApi
@@ -32,6 +32,7 @@ from towline.api.projects import ProjectsApi
 from towline.api.registries import RegistriesApi
 from towline.api.secrets import SecretsApi
 from towline.api.tokens import TokensApi
+from towline.services.leaving import Leaving
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -44,11 +45,13 @@ if TYPE_CHECKING:
     from towline.services.deployments import Deployments
     from towline.services.device_logins import DeviceLogins
     from towline.services.doors import Doors
+    from towline.services.figures import Figures
     from towline.services.handouts import Handouts
     from towline.services.mirrors import Mirrors
     from towline.services.packages import Packages
     from towline.services.projects import Projects
     from towline.services.proofs import Proofs
+    from towline.services.rates import Rates
     from towline.services.registries import Registries
     from towline.services.secrets import Secrets
     from towline.services.tally import Tally
@@ -63,6 +66,7 @@ class Api:
     operations: tuple[Operation, ...]
     paths: Paths
     metrics: Metrics
+    leaving: Leaving
 
 
 class UseCases(Protocol):
@@ -103,13 +107,18 @@ def build(
     *,
     checks: Mapping[str, Callable[[], Awaitable[object]]],
     open_metrics: bool = False,
+    figures: Figures | None = None,
+    limits: Limits | None = None,
+    leaving: Leaving | None = None,
 ) -> Api:
     """Return the API over ``services``.
 
     ``checks`` names what the server cannot work without (store, engine); ``/readyz`` asks each.
-    ``open_metrics`` lets anybody read ``/metrics``; else one must be signed in.
+    ``open_metrics`` lets anybody read ``/metrics``; else one must be signed in. ``figures`` tells there how
+    things stand; ``limits`` says how much is taken of one token and in one body.
     """
-    metrics = Metrics(services.tally)
+    metrics = Metrics(services.tally, figures)
+    limits, leaving = limits or Limits(), leaving or Leaving()
     table = (
         *IdentityApi(services.accounts).operations(),
         *DeviceLoginsApi(services.device_logins).operations(),
@@ -124,20 +133,31 @@ def build(
         *EventsApi(services.webhooks).operations(),
         *PackagesApi(services.packages).operations(),
         *DeploymentsApi(services.deployments).operations(),
-        *HealthApi(checks, metrics, open_metrics=open_metrics).operations(),
+        *HealthApi(checks, metrics, open_metrics=open_metrics, leaving=leaving).operations(),
     )
     table = (*table, *DocsApi(table, version=__version__).operations())
-    return Api(table, _paths(table, services.accounts), metrics)
+    return Api(table, _paths(table, services.accounts, limits), metrics, leaving)
 
 
-def framed(api: Api, pages: Sequence[BaseRoute], *, new_request_id: Callable[[], str]) -> ASGIApp:
-    """Return the whole web application: the API's routes, then ``pages``, then 404 as JSON."""
+def framed(
+    api: Api,
+    pages: Sequence[BaseRoute],
+    *,
+    new_request_id: Callable[[], str],
+    rates: Rates | None = None,
+) -> ASGIApp:
+    """Return the whole web application: the API's routes, then ``pages``, then 404 as JSON.
+
+    ``rates`` says how many requests one address may make.
+    """
     router = Router(pages, redirect_slashes=False, default=not_there)
-    return Frame(api.paths, router, metrics=api.metrics, new_id=new_request_id)
+    return Frame(
+        api.paths, router, metrics=api.metrics, new_id=new_request_id, leaving=api.leaving, rates=rates
+    )
 
 
-def _paths(table: Sequence[Operation], accounts: Accounts) -> Paths:
+def _paths(table: Sequence[Operation], accounts: Accounts, limits: Limits) -> Paths:
     by_path: dict[str, list[Operation]] = {}
     for operation in table:
         by_path.setdefault(operation.path, []).append(operation)
-    return Paths(Endpoint(path, rows, accounts) for path, rows in by_path.items())
+    return Paths(Endpoint(path, rows, accounts, limits=limits) for path, rows in by_path.items())

@@ -5,12 +5,15 @@ Framework objects for requests and responses are left out on purpose: they cost 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from towline.api.errors import ClientGone, TooLarge, plain, refusal
-from towline.api.operations import Call, Operation, Place, Reply, Stream, header_of
-from towline.domain.errors import InvalidInput, NotAllowed, NotFound, NotSignedIn, TowlineError
+from towline.api.operations import MIB, Call, Operation, Place, Reply, Stream, header_of
+from towline.domain.errors import InvalidInput, NotAllowed, NotFound, NotSignedIn, Throttled, TowlineError
 from towline.domain.scopes import ScopeKind
+from towline.services.rates import Rates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,10 +24,27 @@ if TYPE_CHECKING:
     from towline.services.accounts import Accounts
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is taken: requests of a token, and bytes of a body; ``note`` hears who met which limit."""
+
+    tokens: Rates = field(default_factory=lambda: Rates(0))
+    body_bytes: int = 2 * MIB
+    note: Callable[[str], None] = lambda _: None
+
+
 class Endpoint:
     """All operations of one path. ``label`` is the path's template, as metrics name it."""
 
-    def __init__(self, label: str, operations: Sequence[Operation], accounts: Accounts) -> None:
+    def __init__(
+        self,
+        label: str,
+        operations: Sequence[Operation],
+        accounts: Accounts,
+        *,
+        limits: Limits | None = None,
+    ) -> None:
+        self._limits = limits or Limits()
         self.label = label
         self._accounts = accounts
         self._by_method: Mapping[str, Operation] = {each.method: each for each in operations}
@@ -45,13 +65,20 @@ class Endpoint:
     async def _done(self, operation: Operation, scope: Scope, receive: Receive) -> Reply | Stream:
         _check_path(scope["path_params"])
         if not operation.signed_in:
-            body = await _body(operation, scope, receive) if operation.body else b""
-            return await operation.handle(Call(scope, body))
+            return await operation.handle(Call(scope, await self._body(operation, scope, receive)))
         headers: Mapping[bytes, bytes] = dict(scope["headers"])
         principal = await self._accounts.authenticate(bearer(headers))
+        if wait := self._limits.tokens.wait(principal.token_guid):
+            self._limits.note("token")
+            raise Throttled("too many requests with this token", retry_after=wait)
         access = await self._admitted(operation, scope, headers, principal)
-        body = await _body(operation, scope, receive) if operation.body else b""
+        body = await self._body(operation, scope, receive)
         return await operation.handle(Call(scope, body, principal=principal, access=access))
+
+    async def _body(self, operation: Operation, scope: Scope, receive: Receive) -> bytes:
+        if not operation.body:
+            return b""
+        return await _body(scope, receive, most=min(operation.most_bytes, self._limits.body_bytes))
 
     async def _admitted(
         self, operation: Operation, scope: Scope, headers: Mapping[bytes, bytes], principal: Principal
@@ -112,10 +139,10 @@ def _check_path(params: Mapping[str, str]) -> None:
             raise NotFound("object", value[:60])
 
 
-async def _body(operation: Operation, scope: Scope, receive: Receive) -> bytes:
+async def _body(scope: Scope, receive: Receive, *, most: int) -> bytes:
     length = header_of(scope, b"content-length")
-    if length.isdecimal() and int(length[:20]) > operation.most_bytes:
-        raise TooLarge(operation.most_bytes)
+    if length.isdecimal() and int(length[:20]) > most:
+        raise TooLarge(most)
     chunks: list[bytes] = []
     size = 0
     while True:
@@ -124,8 +151,8 @@ async def _body(operation: Operation, scope: Scope, receive: Receive) -> bytes:
             raise ClientGone
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
-        if size > operation.most_bytes:
-            raise TooLarge(operation.most_bytes)
+        if size > most:
+            raise TooLarge(most)
         chunks.append(chunk)
         if not message.get("more_body", False):
             return b"".join(chunks)

@@ -19,6 +19,7 @@ from towline.domain.errors import (
     ProofRequired,
     PullRefused,
     SealBroken,
+    StoreFull,
     StoreUnavailable,
     Throttled,
     TowlineError,
@@ -40,7 +41,9 @@ _STATUS: dict[type[TowlineError], int] = {
     StoreUnavailable: 503,
     PullRefused: 502,
     EngineFailed: 503,
+    StoreFull: 507,
 }
+ROOM_AGAIN_SECONDS = 60
 _CHALLENGE = (b"www-authenticate", b'Bearer realm="towline"')
 
 
@@ -58,7 +61,9 @@ class ClientGone(Exception):
 def refusal(error: TowlineError) -> Reply:
     """Return the answer that tells a caller of ``error``."""
     status = 413 if isinstance(error, TooLarge) else _status(error)
-    finding = error.finding if isinstance(error, ProofRequired | PullRefused | EngineFailed) else None
+    finding = (
+        error.finding if isinstance(error, ProofRequired | PullRefused | EngineFailed | StoreFull) else None
+    )
     document = ErrorDocument(
         error=str(error),
         field=error.field or None if isinstance(error, InvalidInput) else None,
@@ -67,6 +72,8 @@ def refusal(error: TowlineError) -> Reply:
     headers = JSON
     if isinstance(error, NotSignedIn):
         headers = (*JSON, _CHALLENGE)
+    elif isinstance(error, StoreFull):
+        headers = (*JSON, (b"retry-after", b"%d" % ROOM_AGAIN_SECONDS))
     elif isinstance(error, Throttled | StoreUnavailable):
         headers = (*JSON, (b"retry-after", str(error.retry_after).encode()))
     return Reply(_encode(document), status, headers)
@@ -76,6 +83,11 @@ def plain(status: int, text: str, *, request_id: str | None = None, allow: str =
     """Return an answer for what no part of the domain knows: unknown paths, methods, our own failures."""
     headers = (*JSON, (b"allow", allow.encode())) if allow else JSON
     return Reply(_encode(ErrorDocument(error=text, request_id=request_id)), status, headers)
+
+
+def later(seconds: int) -> Reply:
+    """Return the answer to one request too many from an address."""
+    return refusal(Throttled("too many requests from this address", retry_after=seconds))
 
 
 def _status(error: TowlineError) -> int:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from towline.services.webhooks import Webhooks
 
 _TAG = "Events"
+COME_AGAIN = b"retry: 1000\n: the server ends; connect again\n\n"
 _SINCE = Parameter("since", "begin after the event with this id in the stream; 0 for all that are kept")
 _KIND = Parameter("kind", "only events of this kind", among=tuple(EventKind))
 
@@ -147,7 +148,7 @@ class EventsApi:
                 "Last-Event-ID", problem="is not a number", rule="give back the last id, or 0 for all"
             )
         page = Page(after=int(last)) if last else None
-        return Stream(_lines(self._webhooks.stream(call.access, page)), STREAM_OF_EVENTS)
+        return Stream(_lines(self._webhooks.stream(call.access, page)), STREAM_OF_EVENTS, COME_AGAIN)
 
     async def webhooks(self, call: Call) -> Reply:
         """Answer all webhooks; there are few, so they are one page."""

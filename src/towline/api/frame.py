@@ -10,10 +10,13 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.routing import Router
 
+from towline import eventlog
 from towline.api.absent import absent
-from towline.api.errors import ClientGone, plain
+from towline.api.errors import ClientGone, later, plain
 from towline.api.operations import Stream, header_of
 from towline.api.streaming import answer, stream
+from towline.services.leaving import Leaving
+from towline.services.rates import Rates, network_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,8 +33,11 @@ SLOW = 1.0
 GONE = 499
 """What is counted when the client hung up before it could be answered."""
 UNMATCHED = "unmatched"
+THROTTLED = "throttled"
 REQUEST_ID = b"x-request-id"
 _USABLE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ALWAYS = frozenset({"/healthz", "/readyz", "/metrics"})
+"""What watches a server is answered also when others ask too much."""
 _QUIET = frozenset({"GET", "HEAD"})
 
 
@@ -41,7 +47,18 @@ class Frame:
     ``new_id`` returns an identifier for a request that brings none of its own.
     """
 
-    def __init__(self, paths: Paths, pages: ASGIApp, *, metrics: Metrics, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        paths: Paths,
+        pages: ASGIApp,
+        *,
+        metrics: Metrics,
+        new_id: Callable[[], str],
+        leaving: Leaving | None = None,
+        rates: Rates | None = None,
+    ) -> None:
+        self._leaving = leaving or Leaving()
+        self._rates = rates or Rates(0)
         self._paths = paths
         self._pages = pages
         self._metrics = metrics
@@ -55,12 +72,14 @@ class Frame:
         request_id = header_of(scope, REQUEST_ID)
         if not request_id or not _USABLE.fullmatch(request_id):
             request_id = self._new_id()
-        if scope["method"] not in _QUIET:
-            structlog.contextvars.bind_contextvars(request_id=request_id)
+        eventlog.REQUEST_ID.set(request_id)
         found = self._paths.find(scope["path"])
         label, status = UNMATCHED, GONE
         try:
-            if found is not None:
+            if wait := self._wait(scope):
+                status, label = 429, THROTTLED
+                await answer(later(wait), send, (REQUEST_ID, request_id.encode()))
+            elif found is not None:
                 endpoint, scope["path_params"] = found
                 label = endpoint.label
                 status = await self._answered(endpoint, scope, receive, send, request_id)
@@ -69,6 +88,16 @@ class Frame:
                 label = "page" if "endpoint" in scope else UNMATCHED
         finally:
             self._note(scope, label, status, request_id, seconds=perf_counter() - began)
+
+    def _wait(self, scope: Scope) -> int:
+        """Count a request by its address; return in how many seconds to come again, 0 for at once."""
+        client = scope.get("client")
+        if client is None or scope["path"] in _ALWAYS:
+            return 0
+        wait = self._rates.wait(network_of(client[0]))
+        if wait:
+            self._metrics.throttled("address")
+        return wait
 
     async def _answered(
         self, endpoint: Endpoint, scope: Scope, receive: Receive, send: Send, request_id: str
@@ -85,11 +114,21 @@ class Frame:
         if not isinstance(reply, Stream):
             await answer(reply, send, header)
             return reply.status
+        self._metrics.streams += 1
         try:
-            await stream(reply, receive, send, header, only_headers=scope["method"] == "HEAD")
+            await stream(
+                reply,
+                receive,
+                send,
+                header,
+                leaving=self._leaving,
+                only_headers=scope["method"] == "HEAD",
+            )
         except Exception:
             log.exception("request.failed", **_named(scope, request_id))
             raise
+        finally:
+            self._metrics.streams -= 1
         return 200
 
     async def _shown(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:

@@ -54,6 +54,8 @@ class Stream(NamedTuple):
 
     chunks: AsyncIterator[bytes]
     headers: Headers = TEXT
+    farewell: bytes = b""
+    """What is said last when the server is about to end."""
 
 
 class Place(Enum):

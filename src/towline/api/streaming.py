@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from towline.services.leaving import Leaving
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
@@ -27,19 +29,30 @@ async def answer(reply: Reply, send: Send, request_id: Header) -> None:
 
 
 async def stream(
-    reply: Stream, receive: Receive, send: Send, request_id: Header, *, only_headers: bool = False
+    reply: Stream,
+    receive: Receive,
+    send: Send,
+    request_id: Header,
+    *,
+    leaving: Leaving | None = None,
+    only_headers: bool = False,
 ) -> None:
-    """Send the chunks as they come; close their source in every case."""
+    """Send the chunks as they come; close their source in every case.
+
+    When the server is about to end, the farewell is the last chunk.
+    """
+    leaving = leaving or Leaving()
     headers = [*reply.headers, request_id]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     try:
         if not only_headers:
-            await _until_either(_pump(reply, send), _hung_up(receive))
+            await _until_either(_pump(reply, send), _hung_up(receive), leaving.heard())
     finally:
         close = getattr(reply.chunks, "aclose", None)
         if close is not None:
             await close()
-    await send({"type": "http.response.body", "body": b""})
+    farewell = reply.farewell if leaving.is_said else b""
+    await send({"type": "http.response.body", "body": farewell})
 
 
 async def _pump(reply: Stream, send: Send) -> None:
@@ -53,7 +66,7 @@ async def _hung_up(receive: Receive) -> None:
 
 
 async def _until_either(*works: Coroutine[None, None, None]) -> None:
-    """Wait until one of ``works`` ends, then cancel the other; raise what the one that ended raised."""
+    """Wait until one of ``works`` ends, then cancel the others; raise what the one that ended raised."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

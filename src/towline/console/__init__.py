@@ -26,6 +26,7 @@ from towline.console.setup import SetupPage
 from towline.console.signin import SignInPage
 from towline.console.templating import assets
 from towline.console.visit import Room, shown
+from towline.services.leaving import Leaving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,10 +39,13 @@ if TYPE_CHECKING:
 _Row = tuple[str, str, "Handler"]
 
 
-def routes(services: UseCases, *, bell: Bell, clock: Clock, secure: bool) -> list[BaseRoute]:
+def routes(
+    services: UseCases, *, bell: Bell, clock: Clock, secure: bool, leaving: Leaving | None = None
+) -> list[BaseRoute]:
     """Return the console's routes; ``secure`` says that browsers come over HTTPS."""
+    leaving = leaving or Leaving()
     sessions = Sessions(services.accounts, secure=secure)
-    room = Room(services, sessions, live=LiveParts(bell), clock=clock)
+    room = Room(services, sessions, live=LiveParts(bell, leaving), leaving=leaving, clock=clock)
     rows = [*_outside(room), *_secrets(room), *_packages(room), *_deployments(room), *_people(room)]
     return [
         *(Route(path, shown(sessions, handler), methods=[method]) for method, path, handler in rows),

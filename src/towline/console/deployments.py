@@ -171,7 +171,8 @@ class DeploymentsPages:
         if whole:
             file = f"{request.path_params['name']}-{executable or 'first'}-{replica}.log"
             headers["Content-Disposition"] = f'attachment; filename="{file}"'
-        return StreamingResponse(chunks, media_type="text/plain", headers=headers)
+        ending = self._room.leaving.cutting(chunks)
+        return StreamingResponse(ending, media_type="text/plain", headers=headers)
 
     async def manifest(self, request: Request) -> Response:
         """Answer the wish as a file."""

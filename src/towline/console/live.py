@@ -18,6 +18,7 @@ from starlette.responses import StreamingResponse
 
 from towline.console.templating import HEADERS
 from towline.domain.errors import TowlineError
+from towline.services.leaving import Leaving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
@@ -44,12 +45,15 @@ HEARTBEAT = 15.0
 
 OVER = b"event: over\ndata: \n\n"
 HERE = b": here\n\n"
+COME_AGAIN = b"retry: 1000\n: the server ends; connect again\n\n"
 
 
 class LiveParts:
     """The parts that somebody watches. A part's key tells apart all that do not read the same."""
 
-    def __init__(self, bell: Bell) -> None:
+    def __init__(self, bell: Bell, leaving: Leaving | None = None) -> None:
+        self._leaving = leaving or Leaving()
+        self._leaving.then(self._wake_all)
         self.blank = secrets.token_hex(32)
         """Stands in a part where a reader's form token belongs; never sent, so that nobody can write it."""
         self._bell = bell
@@ -80,12 +84,19 @@ class LiveParts:
                     spoke = clock()
                     yield HERE
                 await part.news(told, within=CHECK)
+                if self._leaving.is_said:
+                    yield COME_AGAIN
+                    return
         finally:
             part.readers -= 1
         if part.failure is None or isinstance(part.failure, TowlineError):
             yield OVER
             return
         raise part.failure
+
+    def _wake_all(self) -> None:
+        for part in self._parts.values():
+            part.wake()
 
     def _part(self, key: Hashable, render: Render) -> _Part:
         """Return the part that is watched under this key, or begin to watch it."""
@@ -129,6 +140,10 @@ class _Part:
             with suppress(TimeoutError):
                 async with asyncio.timeout(within):
                     await self._news.wait()
+
+    def wake(self) -> None:
+        """Let every reader look up, though there is no message."""
+        self._news.set()
 
     def end(self, failure: BaseException | None) -> None:
         """Tell the readers why there will be nothing more."""

@@ -19,6 +19,7 @@ from towline.domain.errors import (
     NotAllowed,
     NotFound,
     NotSignedIn,
+    StoreFull,
     Throttled,
     TowlineError,
 )
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from towline.services.audit import Audit
     from towline.services.deployments import Deployments
     from towline.services.device_logins import DeviceLogins
+    from towline.services.leaving import Leaving
     from towline.services.mirrors import Mirrors
     from towline.services.packages import Packages
     from towline.services.projects import Projects
@@ -80,6 +82,7 @@ class Room:
     services: UseCases
     sessions: Sessions
     live: LiveParts
+    leaving: Leaving
     clock: Clock
 
     async def visit(self, request: Request, permission: Permission = Permission.VIEW) -> Visit:
@@ -226,6 +229,7 @@ def _told(error: TowlineError) -> tuple[int, str]:
         (Conflict, 409, "This cannot be done now"),
         (InvalidInput, 400, "Something in this is not right"),
         (Throttled, 429, "Too many tries"),
+        (StoreFull, 507, "There is no room left"),
     )
     for kind, status, title in kinds:
         if isinstance(error, kind):

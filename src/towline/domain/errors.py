@@ -12,7 +12,8 @@
     ├── Throttled         too many tries; says when to come back            (HTTP 429)
     ├── SealBroken        a sealed value does not open with any known key   (HTTP 500)
     ├── StoreFailed       the database could not keep or tell something     (HTTP 500)
-    │   └── StoreUnavailable  the database is out of reach for now          (HTTP 503)
+    │   ├── StoreUnavailable  the database is out of reach for now          (HTTP 503)
+    │   └── StoreFull     there is no room left; reads go on                (HTTP 507)
     ├── BackupDamaged     a backup is cut short, was changed, or is none
     ├── PullRefused       an image cannot be pulled; carries the finding
     └── EngineFailed      a container cannot be started; carries the finding
@@ -96,6 +97,14 @@ class SealBroken(TowlineError):
 
 class StoreFailed(TowlineError):
     """The database could not keep or tell something: a full disk, a damaged file. Nothing was half done."""
+
+
+class StoreFull(StoreFailed):
+    """There is no room for the change; what was kept before can be read as ever. Carries the finding."""
+
+    def __init__(self, finding: Finding) -> None:
+        self.finding = finding
+        super().__init__(f"{finding.code}: {finding.detail or finding.title}; {finding.fix}")
 
 
 class BackupDamaged(TowlineError):

@@ -23,7 +23,7 @@ from towline.ports.process import Bell, Clock, Listener, NewGuid, PasswordHasher
 from towline.ports.record_rows import AuditRows, ProofRows, RegistryRows, ScheduleRows, SettingRows
 from towline.ports.registries import ImageSource, Manifest, RegistryProver
 from towline.ports.secret_rows import PackageRows, SecretRecord, SecretRows
-from towline.ports.store import Store, Transaction
+from towline.ports.store import Store, StoreFigures, Transaction
 
 __all__ = [
     "AccountRows",
@@ -63,6 +63,7 @@ __all__ = [
     "ServiceAccountTokens",
     "SettingRows",
     "Store",
+    "StoreFigures",
     "TenantRows",
     "Transaction",
     "Vault",

@@ -70,6 +70,9 @@ class DeploymentRows(Protocol):
     ) -> int:
         """Make deployments due now: ``guids``, or those of a project that name one of ``secrets``."""
 
+    def waiting(self, now: datetime) -> int:
+        """Return how many could be claimed now."""
+
     def next_due(self) -> datetime | None:
         """Return when the next deployment can be claimed: due, and any lease on it run out."""
 

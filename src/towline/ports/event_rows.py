@@ -45,6 +45,9 @@ class EventRows(Protocol):
     def settle(self, delivery: Delivery, *, outcome: str, due: datetime | None) -> None:
         """Note an attempt: when the next is due, None if that was the last."""
 
+    def waiting(self, now: datetime) -> int:
+        """Return how many deliveries are due."""
+
     def next_due(self) -> datetime | None:
         """Return when the next delivery is due; None when there is none."""
 

@@ -34,6 +34,9 @@ class ScheduleRows(Protocol):
     def claim(self, *, now: datetime, until: datetime, most: int) -> Sequence[DueProof]:
         """Take at most ``most`` tries that are due, which are due again at ``until`` unless put anew."""
 
+    def waiting(self, now: datetime) -> int:
+        """Return how many tries are due."""
+
     def next_due(self) -> datetime | None:
         """Return when the next try is due; None when there is none."""
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from towline.domain.spread import Spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,8 +57,19 @@ class Transaction(Protocol):
     def mirrors(self) -> MirrorRows: ...
 
 
+@dataclass(slots=True)
+class StoreFigures:
+    """How long changes took until they were durable, and how many a database did not keep."""
+
+    writes: Spread = field(default_factory=Spread)
+    failures: int = 0
+
+
 class Store(Protocol):
     """Where state rests."""
+
+    @property
+    def figures(self) -> StoreFigures: ...
 
     async def read(self, question: Callable[[Transaction], T]) -> T:
         """Run ``question`` on a consistent view and return its result. It must not write."""
@@ -72,6 +86,9 @@ class Store(Protocol):
         An exception from ``change`` undoes all it did and is raised here. It may run on another
         thread and together with other changes in one commit.
         """
+
+    async def size(self) -> int:
+        """Return how many bytes the database takes."""
 
     async def close(self) -> None:
         """Finish what was accepted and close."""

@@ -11,6 +11,7 @@ import structlog
 from towline.domain.errors import EngineFailed
 from towline.reconciler.observed import Observed
 from towline.reconciler.walk import Pace, Walk
+from towline.services.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,7 +31,7 @@ PAUSE_AFTER_TROUBLE = 1.0
 class Reconciler:
     """Moves deployments until it is cancelled; any number may run on one store."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what it is made of, by name)
         self,
         *,
         store: Store,
@@ -41,6 +42,7 @@ class Reconciler:
         jitter: Callable[[], float],
         owner: str,
         pace: Pace | None = None,
+        tally: Tally | None = None,
     ) -> None:
         self._store = store
         self._engine = engine
@@ -51,6 +53,7 @@ class Reconciler:
         self._jitter = jitter
         self._owner = owner
         self._pace = pace or Pace()
+        self._tally = tally or Tally()
         self._observed = Observed()
         self._walks: set[asyncio.Task[None]] = set()
 
@@ -64,6 +67,11 @@ class Reconciler:
             for walk in self._walks:
                 walk.cancel()
             await asyncio.gather(*self._walks, return_exceptions=True)
+
+    @property
+    def walks(self) -> int:
+        """How many deployments are being moved."""
+        return len(self._walks)
 
     async def _move(self, group: asyncio.TaskGroup) -> None:
         if not await self._take_stock():
@@ -121,9 +129,11 @@ class Reconciler:
         if room <= 0 or not await self._is_due(now):
             return ()
         until = now + timedelta(seconds=self._pace.lease)
-        return await self._store.write(
+        claims = await self._store.write(
             lambda tx: tx.deployments.claim(self._owner, now=now, until=until, most=room)
         )
+        self._tally.count("lease_changes", len(claims), change="claimed")
+        return claims
 
     async def _is_due(self, now: datetime) -> bool:
         """Ask by reading first: an idle loop must not write."""
@@ -149,6 +159,7 @@ class Reconciler:
             clock=self._clock,
             jitter=self._jitter,
             pace=self._pace,
+            tally=self._tally,
         )
         task = asyncio.create_task(self._guarded(walk, claim))
         self._walks.add(task)

@@ -12,10 +12,12 @@ import structlog
 
 from towline.domain import progress, rollbacks
 from towline.domain.deployment import Phase, Status
-from towline.domain.errors import EngineFailed, PullRefused
+from towline.domain.errors import EngineFailed, InvalidInput, PullRefused
+from towline.domain.image import ImageReference
 from towline.reconciler.prepare import NotReady
 from towline.reconciler.rollback import Rollback
 from towline.reconciler.told import phase_changed, rolled_back
+from towline.services.tally import OTHER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,8 +29,11 @@ if TYPE_CHECKING:
     from towline.ports import Bell, Claim, Clock, Engine, Store, Transaction
     from towline.reconciler.observed import Observed
     from towline.reconciler.prepare import Preparation
+    from towline.services.tally import Tally
 
 log = structlog.get_logger("towline.reconciler")
+
+_PULL_FAILED = "DEP_E153"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ class Walk:
         clock: Clock,
         jitter: Callable[[], float],
         pace: Pace,
+        tally: Tally,
     ) -> None:
         self._claim = claim
         self._store = store
@@ -74,6 +80,7 @@ class Walk:
         self._clock = clock
         self._jitter = jitter
         self._pace = pace
+        self._tally = tally
         self._deployment = claim.deployment
         self._lease_until = claim.expires_at
         self._try_again: datetime | None = None
@@ -83,6 +90,7 @@ class Walk:
         try:
             await self._go()
         except LeaseLost:
+            self._tally.count("lease_changes", change="lost")
             log.warning("lease.lost", deployment=self._deployment.guid)
         except Superseded:
             log.info("deployment.superseded", deployment=self._deployment.guid)
@@ -147,6 +155,8 @@ class Walk:
         except (PullRefused, EngineFailed) as failure:
             await self._refuse((failure.finding.about(at=self._clock()),))
             return False
+        for run in workload.executables:
+            self._tally.pulled(run.image.registry)
         self._note_credentials(credentials)
         return True
 
@@ -218,6 +228,8 @@ class Walk:
         now = self._clock()
         status = progress.refused(self._deployment, findings, now=now)
         for finding in findings:
+            if finding.error_code == _PULL_FAILED:
+                self._tally.pulled(_registry_of(finding), finding.code.value)
             log.info(
                 "deployment.refused",
                 deployment=self._deployment.guid,
@@ -301,7 +313,17 @@ class Walk:
 
         if not await self._store.write(change):
             raise LeaseLost
+        if release:
+            self._tally.count("lease_changes", change="released")
         if events:
             self._bell.ring()
         self._lease_until = until
         self._deployment = replace(self._deployment, status=status)
+
+
+def _registry_of(finding: Finding) -> str:
+    """Return the registry that a finding is about, as metrics name it."""
+    try:
+        return ImageReference.parse(finding.image).registry
+    except InvalidInput:
+        return OTHER

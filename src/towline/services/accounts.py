@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from towline.domain.listing import Page
     from towline.domain.scopes import Scope
     from towline.ports import Clock, NewGuid, PasswordHasher, Store, Transaction
+    from towline.services.throttle import LoginThrottle
 
 LEAST_PASSWORD = 8
 SETUP_LIFE = timedelta(hours=24)
@@ -66,6 +67,7 @@ class Accounts:
         clock: Clock,
         new_guid: NewGuid,
         new_token: Callable[[], str],
+        throttle: LoginThrottle | None = None,
     ) -> None:
         self._store = store
         self._hasher = hasher
@@ -73,7 +75,12 @@ class Accounts:
         self._new_guid = new_guid
         self._new_token = new_token
         self._sign_in = SignIn(
-            store=store, hasher=hasher, clock=clock, new_guid=new_guid, new_token=new_token
+            store=store,
+            hasher=hasher,
+            clock=clock,
+            new_guid=new_guid,
+            new_token=new_token,
+            throttle=throttle,
         )
         self._accesses: Remembered[tuple[str, str], Access] = Remembered(life=REMEMBERED_FOR)
 

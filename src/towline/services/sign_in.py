@@ -48,13 +48,14 @@ class SignIn:
         clock: Clock,
         new_guid: NewGuid,
         new_token: Callable[[], str],
+        throttle: LoginThrottle | None = None,
     ) -> None:
         self._store = store
         self._hasher = hasher
         self._clock = clock
         self._new_guid = new_guid
         self._new_token = new_token
-        self._throttle = LoginThrottle(clock=clock)
+        self._throttle = throttle or LoginThrottle(clock=clock)
         self._principals: Remembered[bytes, Principal] = Remembered(life=REMEMBERED_FOR)
 
     async def login(self, email: str, password: Password, *, level: TokenLevel, peer: str) -> str:

@@ -91,7 +91,7 @@ class Standings:
         )
         if await self._store.write(lambda tx: self._write(tx, question, proof)):
             self._bell.ring()
-        self._tally.count("proofs", "verdict", answer.verdict.value)
+        self._tally.count("proofs", verdict=answer.verdict.value)
         log.info("secret.proved", **_facts(proof), secret=proof.secret_guid, actor=question.actor)
         return proof
 
@@ -136,7 +136,7 @@ class Standings:
         if standing.verdict is before.standing.verdict:
             return False
         tx.events.add(_changed(self._new_guid("event"), before, standing, at=at))
-        self._tally.count("verdict_changes", "verdict", standing.verdict.value)
+        self._tally.count("verdict_changes", verdict=standing.verdict.value)
         return True
 
     def _judge(

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TypeAlias
+
+MOST_REGISTRIES = 50
+OTHER = "other"
+NO_FINDING = "none"
+
+Labels: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class Tally:
-    """Counts by name and label value: ``towline_proofs_total{verdict="failing"}`` and its like."""
+    """Counts by name and labels: ``towline_proofs_total{verdict="failing"}`` and its like."""
 
     def __init__(self) -> None:
-        self.counts: Counter[tuple[str, str, str]] = Counter()
+        self.counts: Counter[tuple[str, Labels]] = Counter()
+        self._registries: set[str] = set()
 
-    def count(self, name: str, label: str, text: str) -> None:
-        """Count once: ``name`` with one label and its value."""
-        self.counts[name, label, text] += 1
+    def count(self, name: str, times: int = 1, **labels: str) -> None:
+        """Count ``name`` with these labels, whose values are few."""
+        self.counts[name, tuple(labels.items())] += times
+
+    def pulled(self, registry: str, finding: str = NO_FINDING) -> None:
+        """Count a pull, or why there was none.
+
+        What is at most 50 registries has their names; those that come later are counted together, as
+        anybody may name any.
+        """
+        if registry not in self._registries:
+            if len(self._registries) >= MOST_REGISTRIES:
+                registry = OTHER
+            self._registries.add(registry)
+        self.count("pulls", registry=registry, finding=finding)

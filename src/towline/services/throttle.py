@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 WINDOW = timedelta(minutes=5)
 MOST_PER_ACCOUNT = 10
-MOST_PER_PEER = 50
+ACCOUNTS_OF_A_PEER = 5
+MOST_PER_PEER = MOST_PER_ACCOUNT * ACCOUNTS_OF_A_PEER
 _MOST_KEPT = 20_000
 
 _Key = tuple[str, str]
@@ -25,10 +26,12 @@ _Key = tuple[str, str]
 class LoginThrottle:
     """Counts a login as failed when it begins, so that many at once do not slip through.
 
-    ``what`` names in the plural what there were too many of.
+    ``what`` names in the plural what there were too many of; ``most`` is how many of one account may fail
+    in five minutes, and five times as many from one peer.
     """
 
-    def __init__(self, *, clock: Clock, what: str = "failed logins") -> None:
+    def __init__(self, *, clock: Clock, what: str = "failed logins", most: int = MOST_PER_ACCOUNT) -> None:
+        self._most = most
         self._clock = clock
         self._what = what
         self._tries: dict[_Key, deque[datetime]] = {}
@@ -36,7 +39,7 @@ class LoginThrottle:
     def enter(self, email: str, peer: str) -> None:
         """Note the beginning of a login; raise Throttled when there were too many failed ones."""
         now = self._clock()
-        limits = (((email, peer), MOST_PER_ACCOUNT), (("", peer), MOST_PER_PEER))
+        limits = (((email, peer), self._most), (("", peer), self._most * ACCOUNTS_OF_A_PEER))
         for key, most in limits:
             self._refuse_beyond(key, most, now=now)
         self._make_room(now)

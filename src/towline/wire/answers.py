@@ -29,7 +29,8 @@ class LiveDocument(msgspec.Struct):
 
 
 class ReadyDocument(msgspec.Struct, omit_defaults=True):
-    """Whether the server can do its work; ``error`` names what does not answer."""
+    """Whether the server can do its work; ``error`` names what does not answer, ``reasons`` why."""
 
     ready: bool
     error: str | None = None
+    reasons: dict[str, str] | None = None

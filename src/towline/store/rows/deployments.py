@@ -164,6 +164,12 @@ class Deployments:
             return 0
         return self._connection.execute(_WAKE, {"now": micros(now), "guids": listed(wanted)}).rowcount
 
+    def waiting(self, now: datetime) -> int:
+        """Return how many could be claimed now."""
+        return counted(
+            self._connection, "SELECT count(*) FROM deployments WHERE claimable_at <= ?", micros(now)
+        )
+
     def next_due(self) -> datetime | None:
         """Return when the next deployment can be claimed."""
         row = self._connection.execute(

@@ -10,6 +10,7 @@ from towline.domain.listing import Listing, Page
 from towline.ports import WebhookState
 from towline.store.rows.codec import Row, maybe_micros, micros, moment, text, value
 from towline.store.rows.connection import Connection
+from towline.store.rows.paging import counted
 from towline.store.rows.uniqueness import unique
 
 _STATE = """
@@ -84,6 +85,10 @@ class Events:
             "UPDATE deliveries SET attempts = attempts + 1, outcome = ?, due_at = ? WHERE seq = ?",
             (outcome, maybe_micros(due), delivery.seq),
         )
+
+    def waiting(self, now: datetime) -> int:
+        """Return how many deliveries are due."""
+        return counted(self._connection, "SELECT count(*) FROM deliveries WHERE due_at <= ?", micros(now))
 
     def next_due(self) -> datetime | None:
         """Return when the next delivery is due."""

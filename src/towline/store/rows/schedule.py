@@ -8,6 +8,7 @@ from datetime import datetime
 from towline.domain.reproof import DueProof
 from towline.store.rows.codec import micros, moment
 from towline.store.rows.connection import Connection
+from towline.store.rows.paging import counted
 
 
 class Schedule:
@@ -33,6 +34,10 @@ class Schedule:
             (micros(until), micros(now), most),
         )
         return tuple(DueProof(place, guid, image, moment(due)) for place, guid, image, due in rows)
+
+    def waiting(self, now: datetime) -> int:
+        """Return how many tries are due."""
+        return counted(self._connection, "SELECT count(*) FROM proof_schedule WHERE due_at <= ?", micros(now))
 
     def next_due(self) -> datetime | None:
         """Return when the next try is due."""

@@ -12,10 +12,11 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from time import perf_counter
 from typing import TypeVar
 
 from towline.domain.errors import StoreFailed
-from towline.ports import Transaction
+from towline.ports import StoreFigures, Transaction
 from towline.store.rows import AllRows
 from towline.store.sqlite import connection
 from towline.store.sqlite.writer import Writer
@@ -35,6 +36,7 @@ class SqliteStore:
         self._surveyor = connection.reading(address)
         self._surveyed = AllRows(self._surveyor)
         self._survey_turns = threading.Lock()
+        self.figures = StoreFigures()
 
     @classmethod
     async def open(cls, path: Path | None) -> SqliteStore:
@@ -86,7 +88,22 @@ class SqliteStore:
 
     async def write(self, change: Callable[[Transaction], T]) -> T:
         """Run ``change`` on the writer's thread and return its result once it is durable; see the port."""
-        return await self._writer.write(change)
+        began = perf_counter()
+        try:
+            return await self._writer.write(change)
+        except StoreFailed:
+            self.figures.failures += 1
+            raise
+        finally:
+            self.figures.writes.note(perf_counter() - began)
+
+    async def size(self) -> int:
+        """Return how many bytes the database takes; see the port."""
+        with self._turns:
+            pages, size = (
+                self._reader.execute(f"PRAGMA page_{of}").fetchone()[0] for of in ("count", "size")
+            )
+            return int(pages) * int(size)
 
     async def close(self) -> None:
         """Finish what was accepted and close."""
