@@ -132,18 +132,11 @@ async def _wired(config: Config, *, store: Store, registry: Registry, housed: Ho
     keychain = StoredKeychain(store=store, vault=vault, clock=utc_now)
     services = services_on(
         Parts(
-            store,
-            vault,
-            keychain=keychain,
-            prover=registry.prover,
-            engine=engine,
-            bell=bell,
-            tokens=registry.tokens,
-            service_accounts=ClusterTokens(),
+            store, vault, keychain=keychain, prover=registry.prover, engine=engine, bell=bell,
+            tokens=registry.tokens, service_accounts=ClusterTokens(), login_failures=config.login_failures,
             mirror_namespaces=config.kubernetes_mirror_namespaces if housed.mirrors else None,
-            login_failures=config.login_failures,
         )
-    )
+    )  # fmt: skip
     patient = PatientStore(store)
     preparation = Preparation(store=patient, proofs=services.proofs, keychain=keychain, clock=utc_now)
     reconciler = _reconciler(patient, engine, preparation=preparation, bell=bell, tally=services.tally)
@@ -159,15 +152,9 @@ async def _wired(config: Config, *, store: Store, registry: Registry, housed: Ho
     web = _web(config, services, store=store, housed=housed, bell=bell, leaving=leaving, standing=standing)
     mirrors = _mirrors(housed.mirrors, store=patient, keychain=keychain, bell=bell)
     return Application(
-        services,
-        web,
-        reconciler,
-        reproofs,
-        deliveries=deliveries,
-        mirrors=mirrors,
-        courier=courier,
-        leaving=leaving,
-    )
+        services, web, reconciler, reproofs,
+        deliveries=deliveries, mirrors=mirrors, courier=courier, leaving=leaving,
+    )  # fmt: skip
 
 
 def _reconciler(

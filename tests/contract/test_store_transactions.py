@@ -279,3 +279,18 @@ async def test_the_file_is_set_up_to_survive_a_power_cut(tmp_path):
         }
         assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
     await store.close()
+
+
+async def test_a_store_tells_its_size_and_how_long_its_changes_took(store):
+    before = await store.size()
+    await store.write(lambda tx: tx.settings.put("big", "x" * 200_000))
+    assert await store.size() > before > 0
+
+    def refuse(tx):
+        tx.settings.put("big", None)
+        raise Conflict("not so")
+
+    taken = sum(store.figures.writes.within)
+    with pytest.raises(Conflict):
+        await store.write(refuse)
+    assert (sum(store.figures.writes.within), store.figures.failures) == (taken + 1, 0)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from towline.domain.errors import StoreFailed
 from towline.domain.spread import Spread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from towline.ports.account_rows import AccountRows, TenantRows
     from towline.ports.deployment_rows import DeploymentRows
@@ -63,6 +66,18 @@ class StoreFigures:
 
     writes: Spread = field(default_factory=Spread)
     failures: int = 0
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Note how long the change inside the block takes, and whether the database failed it."""
+        began = perf_counter()
+        try:
+            yield
+        except StoreFailed:
+            self.failures += 1
+            raise
+        finally:
+            self.writes.note(perf_counter() - began)
 
 
 class Store(Protocol):

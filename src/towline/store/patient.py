@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from towline.domain.errors import StoreUnavailable
-from towline.ports import Store, Transaction
+from towline.ports import Store, StoreFigures, Transaction
 
 T = TypeVar("T")
 
@@ -24,6 +24,11 @@ class PatientStore:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    @property
+    def figures(self) -> StoreFigures:
+        """See the port."""
+        return self._store.figures
+
     async def read(self, question: Callable[[Transaction], T]) -> T:
         """See the port."""
         return await _answered(lambda: self._store.read(question))
@@ -39,6 +44,10 @@ class PatientStore:
     async def write(self, change: Callable[[Transaction], T]) -> T:
         """See the port."""
         return await _answered(lambda: self._store.write(change))
+
+    async def size(self) -> int:
+        """See the port."""
+        return await _answered(self._store.size)
 
     async def close(self) -> None:
         """Finish what was accepted and close."""

@@ -20,6 +20,7 @@ from lightkube.config.client_adapter import ConnectionParams
 from lightkube.core.exceptions import ConfigError
 from lightkube.core.generic_client import BasicRequest, GenericAsyncClient
 
+from towline.engines.kubernetes.paths import object_path, path_of, selectors
 from towline.engines.kubernetes.seen import ManagedMetadata, Metadata
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class Cluster:
         Fields that others took are taken back: what Towline wrote down is Towline's. With a ``uid`` in its
         metadata it is applied to that object and to no other.
         """
-        path = _object_path(document.apiVersion, plural, document.metadata.namespace, document.metadata.name)
+        path = object_path(document.apiVersion, plural, document.metadata.namespace, document.metadata.name)
         params = {"fieldManager": manager, "force": "true"}
         request = BasicRequest("PATCH", path, params=params, data=document, headers={"Content-Type": _APPLY})
         applied: _Applied = _decoded(await self._asked(request, plural=plural), _Applied)
@@ -154,7 +155,7 @@ class Cluster:
 
     async def create(self, document: Any, *, plural: str, manager: str) -> ManagedMetadata:  # noqa: ANN401
         """Make an object that is not there yet; raise ClusterRefused, 409 ``AlreadyExists``, where one is."""
-        path = _object_path(document.apiVersion, plural, document.metadata.namespace)
+        path = object_path(document.apiVersion, plural, document.metadata.namespace)
         request = BasicRequest("POST", path, params={"fieldManager": manager}, data=document)
         created: _Applied = _decoded(await self._asked(request, plural=plural), _Applied)
         return created.metadata
@@ -166,7 +167,7 @@ class Cluster:
 
         With ``metadata.resourceVersion`` among them it is refused, 409, when the object has changed.
         """
-        path = _path(kind, namespace, name)
+        path = path_of(kind, namespace, name)
         headers = {"Content-Type": _MERGE}
         request = BasicRequest("PATCH", path, params={"fieldManager": manager}, data=changes, headers=headers)
         amended: K = _decoded(await self._asked(request, plural=kind.PLURAL, once=True), kind)
@@ -174,7 +175,7 @@ class Cluster:
 
     async def get(self, kind: type[K], name: str, *, namespace: str | None = None) -> K | None:
         """Return one object, None where there is none."""
-        path = _path(kind, namespace, name)
+        path = path_of(kind, namespace, name)
         try:
             found: K = _decoded(await self._asked(BasicRequest("GET", path), plural=kind.PLURAL), kind)
         except ClusterRefused as refusal:
@@ -188,9 +189,9 @@ class Cluster:
     ) -> Page[K]:
         """Return every object that matches, page by page; begins anew when the pages grew too old."""
         items: list[K] = []
-        params = _selectors(labels, fields) | {"limit": str(PAGE)}
+        params = selectors(labels, fields) | {"limit": str(PAGE)}
         while True:
-            request = BasicRequest("GET", _path(kind, namespace), params=dict(params))
+            request = BasicRequest("GET", path_of(kind, namespace), params=dict(params))
             try:
                 page = _decoded(await self._asked(request, plural=kind.PLURAL), _list_of(kind))
             except ClusterRefused as refusal:
@@ -218,14 +219,14 @@ class Cluster:
 
         Raises ClusterRefused (410 also from within a stream that began well) and ClusterUnreachable.
         """
-        params = _selectors(labels, fields) | {
+        params = selectors(labels, fields) | {
             "watch": "1",
             "allowWatchBookmarks": "true",
             "resourceVersion": version,
             "timeoutSeconds": str(seconds),
         }
         request = BasicRequest(
-            "GET", _path(kind, namespace), params=params, timeout=_streaming(STREAM_SILENCE)
+            "GET", path_of(kind, namespace), params=params, timeout=_streaming(STREAM_SILENCE)
         )
         self.tally.note("WATCH", kind.PLURAL)
         async for line in self._lines(request):
@@ -250,7 +251,7 @@ class Cluster:
             options["gracePeriodSeconds"] = grace
         if uid:
             options["preconditions"] = {"uid": uid}
-        request = BasicRequest("DELETE", _path(kind, namespace, name), data=options)
+        request = BasicRequest("DELETE", path_of(kind, namespace, name), data=options)
         try:
             await self._asked(request, plural=kind.PLURAL, once=bool(uid))
         except ClusterRefused as refusal:
@@ -382,26 +383,6 @@ def _refusal(response: httpx2.Response, content: bytes) -> ClusterRefused:
         message=status.message or "",
         pause=float(told) if told.isdigit() else None,
     )
-
-
-def _path(kind: type[Kind], namespace: str | None, name: str = "") -> str:
-    parts = [kind.PATH]
-    if namespace is not None:
-        parts.append(f"namespaces/{quote(namespace)}")
-    parts.append(kind.PLURAL)
-    if name:
-        parts.append(quote(name))
-    return "/".join(parts)
-
-
-def _object_path(api_version: str, plural: str, namespace: str | None, name: str = "") -> str:
-    root = f"apis/{api_version}" if "/" in api_version else f"api/{api_version}"
-    within = f"namespaces/{quote(namespace)}/" if namespace else ""
-    return f"{root}/{within}{plural}/{quote(name)}".rstrip("/")
-
-
-def _selectors(labels: str, fields: str) -> dict[str, str]:
-    return {name: text for name, text in (("labelSelector", labels), ("fieldSelector", fields)) if text}
 
 
 def _streaming(silence: float | None) -> httpx2.Timeout:

@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations
   (number BIGINT PRIMARY KEY, name TEXT NOT NULL, breaking BOOLEAN NOT NULL DEFAULT false)
 """
 _BREAKING = "-- Breaking:"
-"""How a migration begins after which servers of the version before cannot go on (decision 37)."""
+"""How a migration begins after which servers of the version before cannot go on (decision 36)."""
 
 
 def migrate(line: Line, known: Sequence[Migration] | None = None) -> None:

@@ -43,6 +43,10 @@ class Readers:
         """Answer on one consistent view."""
         return await self._answered(lambda raw: _at_one_moment(raw, question))
 
+    async def size(self) -> int:
+        """Return how many bytes the database takes."""
+        return await self._answered(_size)
+
     async def close(self) -> None:
         """Finish what was asked and close the connections."""
         await asyncio.to_thread(self._threads.shutdown)
@@ -90,3 +94,8 @@ def _at_one_moment(raw: Raw, question: Callable[[Transaction], T]) -> T:
     finally:
         if not raw.closed:
             command(raw, b"COMMIT")  # nothing to undo; ROLLBACK would make psycopg forget what it prepared
+
+
+def _size(raw: Raw) -> int:
+    (size,) = Connection(raw).execute("SELECT pg_database_size(current_database())").fetchone() or (0,)
+    return int(size)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from towline.ports import Transaction
+from towline.ports import StoreFigures, Transaction
 from towline.store.address import DatabaseAddress
 from towline.store.postgres.connection import Line
 from towline.store.postgres.migrating import migrate
@@ -22,6 +22,7 @@ class PostgresStore:
     def __init__(self, line: Line, *, connections: int) -> None:
         self._readers = Readers(line, connections=connections)
         self._writer = Writer(line)
+        self.figures = StoreFigures()
 
     @classmethod
     async def open(cls, address: DatabaseAddress, *, connections: int) -> PostgresStore:
@@ -48,7 +49,12 @@ class PostgresStore:
 
     async def write(self, change: Callable[[Transaction], T]) -> T:
         """Run ``change`` on the writer's thread and return its result once it is durable; see the port."""
-        return await self._writer.write(change)
+        with self.figures.writing():
+            return await self._writer.write(change)
+
+    async def size(self) -> int:
+        """Return how many bytes the database takes; see the port."""
+        return await self._readers.size()
 
     async def close(self) -> None:
         """Finish what was accepted and close."""

@@ -1,7 +1,7 @@
 """The writer: one thread with one connection that runs changes in turn and commits them together.
 
 All writers of one database take turns by an advisory lock, so a change sees no other under way, numbers of
-rows are given in the order of commits, and nothing can deadlock (decision 35). A change may run again after a
+rows are given in the order of commits, and nothing can deadlock (decision 37). A change may run again after a
 connection broke; when it broke during COMMIT, the database is asked whether the transaction was kept.
 https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT
 """

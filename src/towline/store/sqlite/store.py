@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from time import perf_counter
 from typing import TypeVar
 
 from towline.domain.errors import StoreFailed
@@ -88,14 +87,8 @@ class SqliteStore:
 
     async def write(self, change: Callable[[Transaction], T]) -> T:
         """Run ``change`` on the writer's thread and return its result once it is durable; see the port."""
-        began = perf_counter()
-        try:
+        with self.figures.writing():
             return await self._writer.write(change)
-        except StoreFailed:
-            self.figures.failures += 1
-            raise
-        finally:
-            self.figures.writes.note(perf_counter() - began)
 
     async def size(self) -> int:
         """Return how many bytes the database takes; see the port."""
