@@ -25,13 +25,17 @@ from demo import place
 
 from bench.table import at_most, row
 from towline.domain.account import Permission, TokenLevel
+from towline.domain.causes import FindingCode
 from towline.domain.credential import Password
-from towline.domain.proof import Platform
+from towline.domain.engine import EngineHealth
+from towline.domain.findings import Finding
 from towline.domain.secret import DockerDraft
 from towline.keychain.service_accounts import ClusterTokens
 from towline.keychain.stored import StoredKeychain
+from towline.ports import OpenEngine
 from towline.registry import Registry
 from towline.services.bell import LocalBell
+from towline.services.closed_engine import ClosedEngine
 from towline.services.reproofs import MOST_PER_REGISTRY, Reproofs
 from towline.store.keyring import Keyring
 from towline.store.sqlite import SqliteStore
@@ -42,7 +46,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from towline.domain.account import Access
-    from towline.ports import Engine
+    from towline.ports import EngineDoors
     from towline.wiring import Services
 
 REGISTRIES, SECRETS, ROUNDS = 100, 1000, 3
@@ -150,14 +154,16 @@ async def _services(folder: Path, stack: AsyncExitStack) -> tuple[Services, Repr
     vault = SealingVault(keyring)
     registry = Registry()
     stack.push_async_callback(registry.close)
-    engine = cast("Engine", SimpleNamespace(name="none", platform=Platform("linux", "amd64")))
+    engine = ClosedEngine("none", Finding(FindingCode.ENGINE_UNREACHABLE))
+    own = OpenEngine(engine, engine, EngineHealth(utc_now()))
+    engines = cast("EngineDoors", SimpleNamespace(own="none", all=lambda: {"none": own}))
     keychain = StoredKeychain(store=store, vault=vault, clock=utc_now)
     parts = Parts(
         store,
         vault,
         keychain=keychain,
         prover=registry.prover,
-        engine=engine,
+        engines=engines,
         bell=LocalBell(),
         tokens=registry.tokens,
         service_accounts=ClusterTokens(),

@@ -19,8 +19,9 @@ import uvicorn
 
 from towline import api, console, eventlog
 from towline.api.endpoint import Limits
+from towline.domain.engine import EngineKeys
 from towline.domain.errors import InvalidInput, StoreUnavailable
-from towline.housing import chosen_engine, running_engine
+from towline.housing import opener, own_engine
 from towline.keychain.service_accounts import ClusterTokens
 from towline.keychain.stored import StoredKeychain
 from towline.listening import alone_in, listening, room_for_connections, shown
@@ -29,6 +30,7 @@ from towline.registry import Registry
 from towline.services.bell import LocalBell
 from towline.services.deliveries import Deliveries
 from towline.services.figures import Figure, Figures
+from towline.services.fleet import Fleet
 from towline.services.leaving import Leaving
 from towline.services.mirror_keeping import MirrorKeeping
 from towline.services.rates import Rates
@@ -46,9 +48,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from towline.config import Config
-    from towline.housing import Housed
     from towline.notices import NoticeCourier
-    from towline.ports import Engine, MirrorTarget, Store
+    from towline.ports import MirrorTarget, Store
     from towline.services.accounts import Accounts
     from towline.services.tally import Tally
 
@@ -101,10 +102,14 @@ async def running(config: Config) -> AsyncIterator[Application]:
             deny_private=config.deny_private_registries, allow_loopback=config.allows_loopback_registries
         )
         closing.push_async_callback(registry.close)
-        name = await chosen_engine(config, store)
-        housed = await running_engine(name, config, store=store, registry=registry, closing=closing)
-        application = await _wired(config, store=store, registry=registry, housed=housed)
+        own = await own_engine(config, store)
+        bell = LocalBell()
+        fleet = Fleet(opener(config, store=store, registry=registry), own=own.name, bell=bell, clock=utc_now)
+        closing.push_async_callback(fleet.close_all)
+        await fleet.open_own(own, EngineKeys())
+        application = await _wired(config, store=store, registry=registry, fleet=fleet, bell=bell)
         closing.push_async_callback(application.courier.close)
+        await fleet.open_all(await application.services.engines.restored())
         yield application
 
 
@@ -125,21 +130,21 @@ async def store_of(config: Config) -> Store:
     return await opened(file, config.postgresql, connections=config.database_connections)
 
 
-async def _wired(config: Config, *, store: Store, registry: Registry, housed: Housed) -> Application:
-    engine = housed.engine
-    bell = LocalBell()
+async def _wired(
+    config: Config, *, store: Store, registry: Registry, fleet: Fleet, bell: LocalBell
+) -> Application:
     vault = SealingVault(await _keyring(config, store))
     keychain = StoredKeychain(store=store, vault=vault, clock=utc_now)
     services = services_on(
         Parts(
-            store, vault, keychain=keychain, prover=registry.prover, engine=engine, bell=bell,
+            store, vault, keychain=keychain, prover=registry.prover, engines=fleet, bell=bell,
             tokens=registry.tokens, service_accounts=ClusterTokens(), login_failures=config.login_failures,
-            mirror_namespaces=config.kubernetes_mirror_namespaces if housed.mirrors else None,
+            mirror_namespaces=config.kubernetes_mirror_namespaces if fleet.mirrors else None,
         )
     )  # fmt: skip
     patient = PatientStore(store)
     preparation = Preparation(store=patient, proofs=services.proofs, keychain=keychain, clock=utc_now)
-    reconciler = _reconciler(patient, engine, preparation=preparation, bell=bell, tally=services.tally)
+    reconciler = _reconciler(patient, fleet, preparation=preparation, bell=bell, tally=services.tally)
     reproofs = Reproofs(store=patient, proofs=services.proofs, clock=utc_now)
     courier = await courier_of(config)
 
@@ -149,8 +154,8 @@ async def _wired(config: Config, *, store: Store, registry: Registry, housed: Ho
     deliveries = Deliveries(store=patient, vault=vault, courier=courier, bell=bell, clock=utc_now, note=note)
     leaving = Leaving()
     standing = _standing_of(config, reconciler)
-    web = _web(config, services, store=store, housed=housed, bell=bell, leaving=leaving, standing=standing)
-    mirrors = _mirrors(housed.mirrors, store=patient, keychain=keychain, bell=bell)
+    web = _web(config, services, store=store, fleet=fleet, bell=bell, leaving=leaving, standing=standing)
+    mirrors = _mirrors(fleet.mirrors, store=patient, keychain=keychain, bell=bell)
     return Application(
         services, web, reconciler, reproofs,
         deliveries=deliveries, mirrors=mirrors, courier=courier, leaving=leaving,
@@ -158,11 +163,11 @@ async def _wired(config: Config, *, store: Store, registry: Registry, housed: Ho
 
 
 def _reconciler(
-    store: Store, engine: Engine, *, preparation: Preparation, bell: LocalBell, tally: Tally
+    store: Store, fleet: Fleet, *, preparation: Preparation, bell: LocalBell, tally: Tally
 ) -> Reconciler:
     return Reconciler(
         store=store,
-        engine=engine,
+        engines=fleet,
         preparation=preparation,
         bell=bell,
         clock=utc_now,
@@ -218,7 +223,7 @@ def _web(
     services: Services,
     *,
     store: Store,
-    housed: Housed,
+    fleet: Fleet,
     bell: LocalBell,
     leaving: Leaving,
     standing: Callable[[], Iterator[Figure]],
@@ -231,7 +236,7 @@ def _web(
         body_bytes=config.body_bytes,
         note=lambda limit: services.tally.count("throttled", limit=limit),
     )
-    checks = {"store": store_answers, "engine": housed.answers}
+    checks = {"store": store_answers, "engine": fleet.all()[fleet.own].host.about}
     figures = Figures(store=store, clock=utc_now, more=(standing,))
     table = api.build(services, checks=checks, figures=figures, limits=limits, leaving=leaving)
     secure = config.scheme == "https"

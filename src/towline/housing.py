@@ -1,18 +1,17 @@
-"""Which engine an installation has, and opening it: the table of engines."""
+"""The table of engines: which one an installation has of its own, and how each kind is opened."""
 
 from __future__ import annotations
 
 import random
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 import structlog
 
+from towline.domain.engine import EngineKeys, EngineKind, EngineRecord, EngineSpec, platform_named
 from towline.domain.errors import EngineFailed, InvalidInput
-from towline.domain.proof import Platform
 from towline.engines.docker import EngineAddress, answers_at
 from towline.engines.docker.engine import DockerEngine
 from towline.engines.embedded import machine
@@ -20,11 +19,14 @@ from towline.engines.embedded.engine import EmbeddedEngine
 from towline.engines.embedded.puller import Puller
 from towline.engines.swarm.engine import SwarmEngine
 from towline.services.drifts import Drifts
+from towline.services.fleet import Housed, Opener
 from towline.wiring import new_guid, utc_now
 
 if TYPE_CHECKING:
+    from contextlib import AsyncExitStack
+
     from towline.config import Config
-    from towline.ports import Engine, MirrorTarget, Store
+    from towline.ports import Store
     from towline.registry import Registry
 
 log = structlog.get_logger("towline.app")
@@ -33,96 +35,138 @@ ENGINE_SETTING = "engine"
 INSTALLATION_SETTING = "installation"
 
 
-@dataclass(frozen=True, slots=True)
-class Housed:
-    """An open engine, a cheap question whether it answers, and what keeps mirrors of secrets, if anything."""
+async def own_engine(config: Config, store: Store) -> EngineRecord:
+    """Return the installation's own engine, written down at the first start.
 
-    engine: Engine
-    answers: Callable[[], Awaitable[object]]
-    mirrors: MirrorTarget | None = None
-
-
-async def chosen_engine(config: Config, store: Store) -> str:
-    """Return which engine this installation has, written down at the first start.
-
-    Later only a person changes it, by the setting: neither a Docker that appears nor one that is gone does.
+    Later only a person changes it, by the setting, and only while nothing runs on it: neither a Docker that
+    appears nor one that is gone does. Raises InvalidInput.
     """
     kept = await store.read(lambda tx: tx.settings.get(ENGINE_SETTING))
     chosen = config.engine or kept or await _proposed(config)
     if chosen != kept:
+        if kept is not None:
+            await _refuse_while_used(store, kept, chosen)
         await store.write(lambda tx: tx.settings.put(ENGINE_SETTING, chosen))
         log.info("engine.chosen", engine=chosen, was=kept or "none")
-    return chosen
+    return EngineRecord("", chosen, _own_spec(EngineKind(chosen), config))
 
 
-async def running_engine(
-    name: str, config: Config, *, store: Store, registry: Registry, closing: AsyncExitStack
-) -> Housed:
-    """Open the engine of that name; ``closing`` closes it."""
-    return await _ENGINES[name](config, store, registry, closing)
+async def _refuse_while_used(store: Store, kept: str, chosen: str) -> None:
+    count = await store.read(lambda tx: tx.deployments.on_engine(kept))
+    if count:
+        are = "deployment lives" if count == 1 else "deployments live"
+        raise InvalidInput(
+            "engine",
+            problem=f"is {chosen}, but this installation's own engine is {kept}, and {count} {are} there",
+            rule=f"start without the setting and add the other one beside it (`towline engine add`), or"
+            f" delete what lives on {kept} first: a deployment never moves",
+        )
+
+
+def _own_spec(kind: EngineKind, config: Config) -> EngineSpec:
+    match kind:
+        case EngineKind.EMBEDDED:
+            return EngineSpec(kind)
+        case EngineKind.DOCKER | EngineKind.SWARM:
+            return EngineSpec(kind, config.docker_host, network=config.docker_network)
+        case EngineKind.KUBERNETES:
+            return EngineSpec(
+                kind,
+                context=config.kubernetes_context,
+                namespace=config.kubernetes_namespace,
+                namespace_prefix=config.kubernetes_namespace_prefix,
+                platform=config.kubernetes_platform,
+            )
+        case _:
+            assert_never(kind)
+
+
+def opener(config: Config, *, store: Store, registry: Registry) -> Opener:
+    """Return what opens an engine of any kind: the installation's own, and those that were added."""
+
+    async def opened(record: EngineRecord, keys: EngineKeys, closing: AsyncExitStack) -> Housed:
+        order = _Order(record, keys, config, store=store, registry=registry, closing=closing)
+        return await _KINDS[record.spec.kind](order)
+
+    return opened
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """Everything of which an engine is made. An installation's own record has no guid."""
+
+    record: EngineRecord
+    keys: EngineKeys
+    config: Config
+    store: Store
+    registry: Registry
+    closing: AsyncExitStack
+
+    @property
+    def is_own(self) -> bool:
+        return not self.record.guid
+
+    @property
+    def address(self) -> EngineAddress:
+        """Where a Docker Engine is, and what proves both sides to each other."""
+        if self.is_own:
+            return EngineAddress.parse(self.config.docker_host, certificates=self.config.docker_cert_path)
+        return EngineAddress.added(self.record.spec.address, self.keys)
 
 
 async def _proposed(config: Config) -> str:
     try:
-        await answers_at(_address(config))
+        await answers_at(EngineAddress.parse(config.docker_host, certificates=config.docker_cert_path))
     except (EngineFailed, InvalidInput):
         return "embedded"
     return "docker"
 
 
-async def _embedded(config: Config, store: Store, registry: Registry, closing: AsyncExitStack) -> Housed:
-    del store
+async def _embedded(order: _Order) -> Housed:
+    config = order.config
     puller = await Puller.open(
         config.folder / "images",
-        source=registry.source,
+        source=order.registry.source,
         platform=machine.platform(),
         user_namespace=machine.host().user_namespace,
     )
-    closing.push_async_callback(puller.close)
+    order.closing.push_async_callback(puller.close)
     engine = EmbeddedEngine.on_this_machine(
         config.folder / "engine", run=config.run_folder, images=puller, clock=utc_now
     )
-    await engine.start()
-    closing.push_async_callback(engine.close)
-    return Housed(engine, answers=engine.inventory)
+    order.closing.push_async_callback(engine.close)
+    return Housed(engine, engine, engine.start)
 
 
-async def _docker(config: Config, store: Store, registry: Registry, closing: AsyncExitStack) -> Housed:
+async def _docker(order: _Order) -> Housed:
+    memory = "docker-images.json" if order.is_own else f"docker-images-{order.record.guid}.json"
     engine = DockerEngine(
-        _address(config),
-        installation=await _installation(store),
-        tokens=registry.tokens,
+        order.address,
+        installation=await _installation(order.store),
+        tokens=order.registry.tokens,
         platform=machine.platform(),
         clock=utc_now,
-        memory=config.folder / "docker-images.json",
-        network=config.docker_network,
+        memory=order.config.folder / memory,
+        network=order.record.spec.network,
     )
-    await engine.start()
-    closing.push_async_callback(engine.close)
-    return Housed(engine, answers=engine.answers)
+    order.closing.push_async_callback(engine.close)
+    return Housed(engine, engine, engine.start)
 
 
-async def _swarm(config: Config, store: Store, registry: Registry, closing: AsyncExitStack) -> Housed:
-    del registry
+async def _swarm(order: _Order) -> Housed:
     engine = SwarmEngine(
-        _address(config),
-        installation=await _installation(store),
+        order.address,
+        installation=await _installation(order.store),
         platform=machine.platform(),
         clock=utc_now,
-        network=config.docker_network,
+        network=order.record.spec.network,
     )
-    await engine.start()
-    closing.push_async_callback(engine.close)
-    return Housed(engine, answers=engine.answers)
+    order.closing.push_async_callback(engine.close)
+    return Housed(engine, engine, engine.start)
 
 
-def _address(config: Config) -> EngineAddress:
-    return EngineAddress.parse(config.docker_host, certificates=config.docker_cert_path)
-
-
-async def _kubernetes(config: Config, store: Store, registry: Registry, closing: AsyncExitStack) -> Housed:
-    """Open the engine on a cluster; its libraries are an extra and loaded here, when they are used."""
-    del registry
+async def _kubernetes(order: _Order) -> Housed:
+    """Make the engine of a cluster; its libraries are an extra and loaded here, when they are used."""
     try:
         from towline.engines.kubernetes import access, naming  # noqa: PLC0415
         from towline.engines.kubernetes.engine import KubernetesEngine  # noqa: PLC0415
@@ -133,40 +177,34 @@ async def _kubernetes(config: Config, store: Store, registry: Registry, closing:
             problem=f"kubernetes needs the library {error.name}",
             rule="install it: pip install 'towline[kubernetes]'",
         ) from error
-    drifts = Drifts(store=store, new_guid=new_guid)
-    cluster = access.cluster(config.kubernetes_kubeconfig, context=config.kubernetes_context)
+    spec = order.record.spec
+    if order.is_own:
+        cluster = access.cluster(order.config.kubernetes_kubeconfig, context=spec.context)
+    else:
+        cluster = access.given_cluster(order.keys.kubeconfig, context=spec.context)
     names = naming.Names(
-        await _installation(store),
-        prefix=config.kubernetes_namespace_prefix,
-        namespace=config.kubernetes_namespace,
+        await _installation(order.store), prefix=spec.namespace_prefix, namespace=spec.namespace
     )
+    field = "kubernetes_platform" if order.is_own else "spec.platform"
     engine = KubernetesEngine(
         cluster,
         names,
-        platform=_platform(config.kubernetes_platform),
+        platform=platform_named(spec.platform, field=field),
         clock=utc_now,
         jitter=random.random,
-        tell=drifts.note,
+        tell=Drifts(store=order.store, new_guid=new_guid).note,
     )
-    await engine.start()
-    closing.push_async_callback(engine.close)
+    order.closing.push_async_callback(engine.close)
+    if not order.is_own:
+        return Housed(engine, engine, engine.start)
     mirrors = Mirroring(
         cluster,
         names,
-        allowed=config.kubernetes_mirror_namespaces,
+        allowed=order.config.kubernetes_mirror_namespaces,
         clock=utc_now,
         jitter=random.random,
     )
-    return Housed(engine, answers=engine.answers, mirrors=mirrors)
-
-
-def _platform(text: str) -> Platform:
-    parts = text.split("/")
-    if len(parts) not in (2, 3) or not all(parts):
-        raise InvalidInput(
-            "kubernetes_platform", problem=f"is {text[:40]!a}", rule="write it as linux/amd64 or linux/arm64"
-        )
-    return Platform(*parts)
+    return Housed(engine, engine, engine.start, mirrors=mirrors)
 
 
 async def _installation(store: Store) -> str:
@@ -179,9 +217,9 @@ async def _installation(store: Store) -> str:
     return made
 
 
-_ENGINES: Mapping[str, Callable[[Config, Store, Registry, AsyncExitStack], Awaitable[Housed]]] = {
-    "embedded": _embedded,
-    "docker": _docker,
-    "swarm": _swarm,
-    "kubernetes": _kubernetes,
+_KINDS: Mapping[EngineKind, Callable[[_Order], Awaitable[Housed]]] = {
+    EngineKind.EMBEDDED: _embedded,
+    EngineKind.DOCKER: _docker,
+    EngineKind.SWARM: _swarm,
+    EngineKind.KUBERNETES: _kubernetes,
 }

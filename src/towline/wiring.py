@@ -22,6 +22,7 @@ from towline.services.audit import Audit
 from towline.services.deployments import Deployments
 from towline.services.device_logins import DeviceLogins
 from towline.services.doors import Doors
+from towline.services.engines import InstallationEngines
 from towline.services.handouts import Handouts
 from towline.services.mirrors import Mirrors
 from towline.services.packages import Packages
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from towline.config import Config
     from towline.ports import (
         Bell,
-        Engine,
+        EngineDoors,
         Keychain,
         PullTokens,
         RegistryProver,
@@ -90,6 +91,7 @@ class Services:
     tally: Tally
     audit: Audit
     views: Views
+    engines: InstallationEngines
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class Parts:
     vault: Vault
     keychain: Keychain
     prover: RegistryProver
-    engine: Engine
+    engines: EngineDoors
     bell: Bell
     tokens: PullTokens
     service_accounts: ServiceAccountTokens
@@ -124,7 +126,7 @@ def services_on(parts: Parts) -> Services:
         secrets=secrets,
         packages=Packages(store=store, clock=utc_now, new_guid=new_guid),
         deployments=Deployments(
-            store=store, engine=parts.engine, bell=bell, clock=utc_now, new_guid=new_guid
+            store=store, engines=parts.engines, bell=bell, clock=utc_now, new_guid=new_guid
         ),
         proofs=proofs,
         registries=Registries(store=store, bell=bell, clock=utc_now),
@@ -140,6 +142,9 @@ def services_on(parts: Parts) -> Services:
         tally=tally,
         audit=Audit(store=store),
         views=Views(store=store),
+        engines=InstallationEngines(
+            store=store, vault=parts.vault, doors=parts.engines, bell=bell, clock=utc_now, new_guid=new_guid
+        ),
     )
 
 
@@ -192,7 +197,7 @@ def _proofs(parts: Parts, tally: Tally) -> Proofs:
         store=parts.store,
         keychain=parts.keychain,
         prover=parts.prover,
-        engine_platform=parts.engine.platform,
+        engine_platform=parts.engines.all()[parts.engines.own].engine.platform,
         standings=standings,
         clock=utc_now,
     )

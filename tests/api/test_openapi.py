@@ -45,6 +45,7 @@ SERVICES = (
     "handouts",
     "mirrors",
     "tally",
+    "engines",
 )
 table = api.build(SimpleNamespace(**dict.fromkeys(SERVICES)), checks={})  # only its words are looked at
 schema = schemathesis.openapi.from_dict(openapi(table.operations, version="0")).exclude(

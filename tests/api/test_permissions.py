@@ -102,10 +102,22 @@ def test_a_role_opens_what_it_includes_and_nothing_else(
 
 def test_a_stranger_is_told_that_the_project_does_not_exist(live: Live, tokens: dict[str, str]) -> None:
     for operation in live.table.operations:
-        if operation.place is not Place.NOWHERE:
+        if operation.place not in (Place.NOWHERE, Place.INSTALLATION):
             body_first = operation.place is Place.ORGANIZATION and operation.body
             expected = (400, 404) if body_first else (404,)
             assert ask(live, operation, tokens["stranger"]).status_code in expected, operation
+
+
+@pytest.mark.parametrize("caller", ["viewer", "developer", "admin", "stranger"])
+def test_the_installation_is_for_admins_of_the_organization_that_it_was_set_up_with(
+    live: Live, tokens: dict[str, str], caller: str
+) -> None:
+    """A stranger is admin of another organization here: that is not enough."""
+    found = [each for each in live.table.operations if each.place is Place.INSTALLATION]
+    assert found
+    for operation in found:
+        assert ask(live, operation, tokens[caller]).status_code == 403, (caller, operation)
+        assert ask(live, operation, tokens["organization admin"]).status_code in (200, 400, 404), operation
 
 
 def test_only_an_organization_admin_replaces_members(live: Live, tokens: dict[str, str]) -> None:

@@ -29,6 +29,15 @@ WHOLE_TOKENS_ONLY = {
     ("GET", "/v2/webhooks/{name}/"),
     ("DELETE", "/v2/webhooks/{name}/"),
     ("POST", "/v2/webhooks/{name}/test/"),
+    ("GET", "/v2/engines/"),
+    ("POST", "/v2/engines/"),
+    ("GET", "/v2/engines/{name}/"),
+    ("DELETE", "/v2/engines/{name}/"),
+    ("POST", "/v2/engines/{name}/check/"),
+    ("PUT", "/v2/engines/{name}/default/"),
+    ("DELETE", "/v2/engines/{name}/default/"),
+    ("GET", "/v2/engines/{name}/images/"),
+    ("POST", "/v2/engines/{name}/images/collect/"),
 }
 
 

@@ -12,15 +12,19 @@ from findings.cases import Case, Kept
 from findings.run import OWN, STRANGER, Outcome, judged
 from findings.stage import Stage, staged
 from towline.domain.account import Access, Permission, TokenLevel
+from towline.domain.causes import FindingCode
 from towline.domain.credential import Password
+from towline.domain.engine import EngineHealth
+from towline.domain.findings import Finding
 from towline.domain.proof import Platform
 from towline.domain.registry import RegistrySettings
 from towline.domain.secret import DockerDraft, OpaqueDraft
 from towline.keychain.service_accounts import ClusterTokens
 from towline.keychain.stored import StoredKeychain
-from towline.ports import Engine
+from towline.ports import EngineDoors, OpenEngine
 from towline.registry import Registry
 from towline.services.bell import LocalBell
+from towline.services.closed_engine import ClosedEngine
 from towline.services.proofs import PreflightItem
 from towline.store.keyring import Keyring
 from towline.store.sqlite import SqliteStore
@@ -55,14 +59,17 @@ async def _services(case: Case, stage: Stage) -> AsyncIterator[Services]:
         registry = Registry(lookup=stage.lookup)
         stack.push_async_callback(registry.close)
         platform = Platform(*case.ask.platform.split("/"))
-        engine = cast("Engine", SimpleNamespace(name="none", platform=platform))
+        engine = ClosedEngine("none", Finding(FindingCode.ENGINE_UNREACHABLE))
+        engine.platform = platform
+        own = OpenEngine(engine, engine, EngineHealth(utc_now()))
+        engines = cast("EngineDoors", SimpleNamespace(own="none", all=lambda: {"none": own}))
         keychain = StoredKeychain(store=store, vault=vault, clock=utc_now)
         parts = Parts(
             store,
             vault,
             keychain=keychain,
             prover=registry.prover,
-            engine=engine,
+            engines=engines,
             bell=LocalBell(),
             tokens=registry.tokens,
             service_accounts=ClusterTokens(),

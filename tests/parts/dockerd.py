@@ -16,7 +16,7 @@ from datetime import datetime
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from parts.registry import certificate, free_port
 from parts.require import require
@@ -88,6 +88,19 @@ class Dockerd:
         assert answer.status < 400 or answer.status == 404, f"{method} {path}: {answer.status} {content!r}"
         is_json = answer.headers.get_content_type() == "application/json" and not path.startswith("/events")
         return json.loads(content) if content and is_json else content.decode(errors="replace")
+
+    def send(self, path: str, query: dict[str, str], content: bytes) -> None:
+        """Post an archive."""
+        connection = _OverSocket(self.socket)
+        try:
+            connection.request(
+                "POST", f"{path}?{urlencode(query)}", content, {"Content-Type": "application/x-tar"}
+            )
+            answer = connection.getresponse()
+            said = answer.read()
+        finally:
+            connection.close()
+        assert answer.status < 400, said
 
     def now(self) -> str:
         """Return the Engine's time as its events take it."""

@@ -7,18 +7,21 @@ import hashlib
 import string
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from towline.domain.causes import FindingCode
 from towline.domain.credential import Password
-from towline.domain.errors import PullRefused
+from towline.domain.engine import EngineAbout, EngineKeys, EngineKind, EngineRecord, KeptImage, Storage
+from towline.domain.errors import EngineFailed, PullRefused
 from towline.domain.findings import Finding
 from towline.domain.image import ImageReference
 from towline.domain.proof import Answer, Glance, Platform, PulledImage, Verdict
 from towline.domain.registry import RegistryAddress
 from towline.domain.workload import Fact, PullAccess, ReplicaState, Workload, WorkloadExecutable
 from towline.ports import PullToken
+from towline.services.fleet import Housed
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LINUX = Platform("linux", "amd64")
@@ -271,6 +274,9 @@ class FakeEngine:
         self.applied: list[Workload] = []
         self.removed: list[tuple[str, int | None]] = []
         self.started: Counter[_Key] = Counter()
+        self.trouble: Finding | None = None
+        self.identities: tuple[str, ...] = ()
+        self.images: tuple[KeptImage, ...] = ()
 
     @property
     def name(self) -> str:
@@ -280,7 +286,26 @@ class FakeEngine:
     def platform(self) -> Platform:
         return self._platform
 
+    async def about(self) -> EngineAbout:
+        self._answer()
+        return EngineAbout("1.0", self._platform, self.identities)
+
+    async def storage(self) -> Storage:
+        self._answer()
+        return Storage(self.images, disk_used=sum(each.size for each in self.images), can_collect=True)
+
+    async def collect(self) -> int:
+        self._answer()
+        doomed = [each for each in self.images if each.is_ours and not each.is_used]
+        self.images = tuple(each for each in self.images if each not in doomed)
+        return len(doomed)
+
+    def _answer(self) -> None:
+        if self.trouble is not None:
+            raise EngineFailed(self.trouble)
+
     async def apply(self, workload: Workload) -> None:
+        self._answer()
         self.applied.append(workload)
         for _, run, replica in _places(workload):
             self._report(_fact(workload, run, replica, state=ReplicaState.PULLING, at=self._clock()), run)
@@ -302,6 +327,7 @@ class FakeEngine:
         return self._drain(queue)
 
     async def remove(self, deployment_guid: str, *, below: int | None = None) -> None:
+        self._answer()
         self.removed.append((deployment_guid, below))
         self._drop(lambda key: key[0] == deployment_guid and (below is None or key[1] < below))
 
@@ -343,6 +369,7 @@ class FakeEngine:
             await container.changed.wait()
 
     async def inventory(self) -> Sequence[Fact]:
+        self._answer()
         return tuple(
             container.fact
             for container in self._containers.values()
@@ -488,6 +515,35 @@ class FakeEngine:
         if container is None:
             raise LookupError(f"the engine holds no container {executable!r} of {guid}")
         return container
+
+
+class FakeHouse:
+    """Opens engines in memory: the installation's own, and one for each address that is asked for."""
+
+    def __init__(self, own: FakeEngine, *, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._own = own
+        self._by_address: dict[str, FakeEngine] = {}
+        self.closed: list[str] = []
+        self.keys: dict[str, EngineKeys] = {}
+
+    def at(self, address: str) -> FakeEngine:
+        """Return the engine at an address; there is one at each."""
+        if address not in self._by_address:
+            made = self._by_address[address] = FakeEngine(clock=self._clock, name="docker")
+            made.identities = (f"fake:{address}",)
+        return self._by_address[address]
+
+    async def __call__(self, record: EngineRecord, keys: EngineKeys, closing: AsyncExitStack) -> Housed:
+        self.keys[record.name] = keys
+        is_own = record.spec.kind is EngineKind.EMBEDDED
+        engine = self._own if is_own else self.at(record.spec.address)
+        closing.callback(self.closed.append, record.name)
+        return Housed(engine, engine, _nothing)
+
+
+async def _nothing() -> None:
+    """Begin: an engine in memory has nothing to do for it."""
 
 
 def _places(workload: Workload) -> Sequence[tuple[_Key, WorkloadExecutable, int]]:

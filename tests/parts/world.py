@@ -14,6 +14,7 @@ from parts.fakes import (
     CountedNumbers,
     CountedTokens,
     FakeEngine,
+    FakeHouse,
     ManualClock,
     QuickHasher,
     ScriptedProver,
@@ -22,6 +23,7 @@ from parts.fakes import (
 from towline.domain.account import Access, Organization, Permission, Principal, Project, TokenLevel
 from towline.domain.credential import Password
 from towline.domain.deployment import Dependency, DeploymentDraft
+from towline.domain.engine import EngineKeys, EngineKind, EngineRecord, EngineSpec
 from towline.domain.listing import Page
 from towline.domain.package import EnvVar, Executable, PackageDraft, PackageSpec, Runtime
 from towline.domain.scopes import parse_scopes
@@ -35,6 +37,8 @@ from towline.services.bell import LocalBell
 from towline.services.deployments import Deployments
 from towline.services.device_logins import DeviceLogins
 from towline.services.doors import Doors
+from towline.services.engines import InstallationEngines
+from towline.services.fleet import Fleet
 from towline.services.handouts import Handouts
 from towline.services.mirrors import Mirrors
 from towline.services.packages import Packages
@@ -95,6 +99,9 @@ class World:
     bell: LocalBell
     prover: ScriptedProver
     engine: FakeEngine
+    house: FakeHouse
+    fleet: Fleet
+    engines: InstallationEngines
     keychain: StoredKeychain
     proofs: Proofs
     secrets: Secrets
@@ -242,7 +249,11 @@ async def small_world(
     """Yield the services with Jane signed in as organization and project admin."""
     store = SqliteStore.memory()
     try:
-        yield await _world(store, present, present_public)
+        world = await _world(store, present, present_public)
+        try:
+            yield world
+        finally:
+            await world.fleet.close_all()
     finally:
         await store.close()
 
@@ -253,6 +264,9 @@ async def _world(store: Store, present: Present, present_public: Present) -> Wor
     prover, engine, hasher = ScriptedProver(), FakeEngine(clock=clock), QuickHasher()
     keychain = StoredKeychain(store=store, vault=vault, clock=clock)
     tally = Tally()
+    house = FakeHouse(engine, clock=clock)
+    fleet = Fleet(house, own=EngineKind.EMBEDDED.value, bell=bell, clock=clock)
+    await fleet.open_own(EngineRecord("", "embedded", EngineSpec(EngineKind.EMBEDDED)), EngineKeys())
     standings = Standings(
         store=store,
         present=present,
@@ -296,7 +310,12 @@ async def _world(store: Store, present: Present, present_public: Present) -> Wor
         proofs=proofs,
         secrets=secrets,
         packages=Packages(store=store, clock=clock, new_guid=new_guid),
-        deployments=Deployments(store=store, engine=engine, bell=bell, clock=clock, new_guid=new_guid),
+        deployments=Deployments(store=store, engines=fleet, bell=bell, clock=clock, new_guid=new_guid),
+        house=house,
+        fleet=fleet,
+        engines=InstallationEngines(
+            store=store, vault=vault, doors=fleet, bell=bell, clock=clock, new_guid=new_guid
+        ),
         registries=Registries(store=store, bell=bell, clock=clock),
         webhooks=Webhooks(
             store=store,

@@ -34,7 +34,7 @@ async def reconciling(world, *, owner: str = "one", stable: float = 0.0):
     )
     reconciler = Reconciler(
         store=world.store,
-        engine=world.engine,
+        engines=world.fleet,
         preparation=preparation,
         bell=world.bell,
         clock=world.clock,

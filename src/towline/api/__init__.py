@@ -18,6 +18,7 @@ from towline.api.device_logins import DeviceLoginsApi
 from towline.api.docs import DocsApi
 from towline.api.doors import DoorsApi
 from towline.api.endpoint import Endpoint, Limits
+from towline.api.engines import EnginesApi
 from towline.api.events import EventsApi
 from towline.api.frame import Frame, not_there
 from towline.api.health import HealthApi
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from towline.services.deployments import Deployments
     from towline.services.device_logins import DeviceLogins
     from towline.services.doors import Doors
+    from towline.services.engines import InstallationEngines
     from towline.services.figures import Figures
     from towline.services.handouts import Handouts
     from towline.services.mirrors import Mirrors
@@ -95,6 +97,8 @@ class UseCases(Protocol):
     @property
     def tool_logins(self) -> ToolLogins: ...
     @property
+    def engines(self) -> InstallationEngines: ...
+    @property
     def handouts(self) -> Handouts: ...
     @property
     def mirrors(self) -> Mirrors: ...
@@ -133,6 +137,7 @@ def build(
         *EventsApi(services.webhooks).operations(),
         *PackagesApi(services.packages).operations(),
         *DeploymentsApi(services.deployments).operations(),
+        *EnginesApi(services.engines).operations(),
         *HealthApi(checks, metrics, open_metrics=open_metrics, leaving=leaving).operations(),
     )
     table = (*table, *DocsApi(table, version=__version__).operations())

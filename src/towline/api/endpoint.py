@@ -87,6 +87,8 @@ class Endpoint:
         project = principal.project_guid
         try:
             _check_scope(operation, principal)
+            if operation.place is Place.INSTALLATION:
+                await self._accounts.require_operator(principal)
             if operation.place not in (Place.HEADER, Place.PATH):
                 return None
             by_header = operation.place is Place.HEADER

@@ -69,6 +69,8 @@ class Place(Enum):
     """In the project whose guid is in the path."""
     ORGANIZATION = "organization"
     """In the organization whose guid is in the path; its service looks it up."""
+    INSTALLATION = "installation"
+    """In the organization that the installation was set up with; its service looks it up."""
 
 
 class Call:

@@ -78,6 +78,7 @@ GROUPS: tuple[Group, ...] = (
             Command("apply", "create or change what YAML documents describe"),
             Command("package", "keep packages: what is to run"),
             Command("deployment", "run packages, watch them, read their logs"),
+            Command("engine", "add, look at and remove the engines on which containers run"),
         ),
     ),
     Group(

@@ -32,6 +32,7 @@ examples:
   towline deploy registry.example.com/team/app:1.0 --secret my-registry
   towline deploy nginx:1.27 --name web --replicas 2 --memory 256 --env LOG_LEVEL=debug
   towline deploy registry.example.com/team/app:1.0 --secret my-registry -- sh -c 'sleep 3600'
+  towline deploy nginx:1.27 --engine rack1
   towline deploy registry.example.com/team/app:1.0 --secret my-registry --dry-run -o json
 
 Exit code 0: it runs; 6: the image cannot be pulled; 1: it failed otherwise; 7: time is up.
@@ -49,6 +50,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--command", nargs="+", metavar="WORD", help="run this instead of the image's command"
     )
     parser.add_argument("--env", metavar="KEY=VALUE", action="append", default=[])
+    parser.add_argument(
+        "--engine", metavar="NAME", help="where to run it; else the project's default, or the installation's"
+    )
     parser.add_argument("--replicas", type=int, default=1, metavar="N")
     parser.add_argument("--cpu", type=float, metavar="CORES", help="the most processor time")
     parser.add_argument("--memory", type=int, metavar="MB", help="the most memory")
@@ -128,11 +132,16 @@ def _deployment(args: argparse.Namespace, name: str, *, version: str) -> Documen
     variables = [
         {"name": key, "value": value} for key, value in (pair(each, flag="--env") for each in args.env)
     ]
-    depends = {"kind": "package", "nameOrGUID": name, "version": version}
+    metadata: Document = {
+        "name": name,
+        "depends": {"kind": "package", "nameOrGUID": name, "version": version},
+    }
+    if args.engine:
+        metadata["labels"] = {"towline.io/engine": args.engine}
     return {
         "apiVersion": API_VERSION,
         "kind": "Deployment",
-        "metadata": {"name": name, "depends": depends},
+        "metadata": metadata,
         "spec": {"runtime": "cloud", "restart": "always", "envArgs": variables},
     }
 

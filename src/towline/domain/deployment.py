@@ -153,7 +153,7 @@ class DeploymentStatus:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A deployment: identity, wish and status."""
+    """A deployment: identity, wish and status. ``engine`` is where it lives for as long as it does."""
 
     guid: str
     name: str
@@ -166,6 +166,7 @@ class Deployment:
     labels: Mapping[str, str] = field(default_factory=dict)
     deleted_at: datetime | None = None
     status: DeploymentStatus = field(default_factory=DeploymentStatus)
+    engine: str = ""
 
     @property
     def executables(self) -> tuple[Executable, ...]:
@@ -216,3 +217,5 @@ class DeploymentDraft:
     environment: tuple[EnvVar, ...] = ()
     dependencies: tuple[Dependency, ...] = ()
     restart: RestartPolicy = RestartPolicy.ALWAYS
+    engine: str = ""
+    """The engine that is asked for by name; empty takes the default, or the one that the deployment has."""

@@ -16,7 +16,8 @@ from towline.ports.door_rows import (
     ServiceAccount,
     ServiceAccountTokens,
 )
-from towline.ports.engines import Engine
+from towline.ports.engine_rows import EngineRows
+from towline.ports.engines import Engine, EngineDoors, EngineHost, Engines, OpenEngine
 from towline.ports.event_rows import Courier, EventRows, WebhookRows, WebhookState
 from towline.ports.mirror_rows import MirrorRows, MirrorTarget
 from towline.ports.process import Bell, Clock, Listener, NewGuid, PasswordHasher, Present
@@ -38,6 +39,10 @@ __all__ = [
     "DeviceLoginRows",
     "DoorPolicyRows",
     "Engine",
+    "EngineDoors",
+    "EngineHost",
+    "EngineRows",
+    "Engines",
     "EventRows",
     "Facts",
     "ImageSource",
@@ -47,6 +52,7 @@ __all__ = [
     "MirrorRows",
     "MirrorTarget",
     "NewGuid",
+    "OpenEngine",
     "PackageRows",
     "PasswordHasher",
     "Present",

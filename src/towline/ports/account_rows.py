@@ -62,6 +62,9 @@ class TenantRows(Protocol):
     def organization_named(self, name: str) -> Organization | None:
         """Return the oldest organization of exactly that name."""
 
+    def first_organization(self) -> Organization | None:
+        """Return the oldest organization: the one that the installation was set up with."""
+
     def organizations_of(self, user_guid: str) -> Sequence[tuple[Organization, tuple[str, ...]]]:
         """Return a user's organizations with the user's role names there, by name."""
 

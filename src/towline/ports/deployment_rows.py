@@ -88,5 +88,11 @@ class DeploymentRows(Protocol):
     def in_status(self, project_guid: str, status: Status) -> Sequence[Deployment]:
         """Return the live deployments of a project with this status, in order of creation."""
 
-    def live_guids(self) -> frozenset[str]:
-        """Return the guids of all deployments that are not deleted, of all projects."""
+    def live_guids(self, *, engine: str = "") -> frozenset[str]:
+        """Return the guids of all deployments that are not deleted, of all projects, or on one engine."""
+
+    def on_engine(self, engine: str) -> int:
+        """Return how many deployments an engine still has: live ones, and those that it is to end."""
+
+    def by_engine(self) -> Mapping[str, int]:
+        """Return how many live deployments each engine has, of all projects."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
+    from towline.domain.engine import EngineAbout, EngineHealth, EngineKeys, EngineRecord, Storage
     from towline.domain.proof import Platform
     from towline.domain.workload import Fact, Workload
 
@@ -69,3 +71,61 @@ class Engine(Protocol):
 
     async def inventory(self) -> Sequence[Fact]:
         """Return one fact for every container that the engine holds, of all deployments."""
+
+
+class EngineHost(Protocol):
+    """What an engine tells of the place where it runs; each method raises EngineFailed where it cannot."""
+
+    async def about(self) -> EngineAbout:
+        """Return what answers; cheap enough to be asked every few seconds."""
+
+    async def storage(self) -> Storage:
+        """Return what is kept there: images and room."""
+
+    async def collect(self) -> int:
+        """Delete the images that this installation had pulled and that nothing needs; return how many went.
+
+        An image that somebody else brought or uses stays.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class OpenEngine:
+    """An engine in use: what runs containers, where it does, and how that fares."""
+
+    engine: Engine
+    host: EngineHost
+    health: EngineHealth
+
+
+class Engines(Protocol):
+    """The engines in use, by name: added and taken away while the server runs, which the bell tells."""
+
+    @property
+    def own(self) -> str:
+        """The name of the installation's own engine, which is always there."""
+
+    def all(self) -> Mapping[str, OpenEngine]:
+        """Return all engines by name; without those that were taken away."""
+
+    def is_coming(self, name: str) -> bool:
+        """Whether an engine is being opened and will be among them soon."""
+
+
+class EngineDoors(Engines, Protocol):
+    """The engines, and what opens and closes them."""
+
+    def record(self, name: str) -> EngineRecord:
+        """Return how an engine in use is reached."""
+
+    async def tried(self, record: EngineRecord, keys: EngineKeys) -> EngineAbout:
+        """Reach an engine without keeping it; raise InvalidInput for its address, EngineFailed."""
+
+    async def open(self, record: EngineRecord, keys: EngineKeys) -> None:
+        """Begin to use an engine; one that does not answer yet is waited for."""
+
+    async def close(self, name: str) -> None:
+        """Let go of an engine; its containers go on running."""
+
+    async def look(self, name: str) -> EngineHealth:
+        """Ask an engine now whether it answers, and return that."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from towline.ports.deployment_rows import DeploymentRows
     from towline.ports.device_rows import DeviceLoginRows
     from towline.ports.door_rows import DoorPolicyRows
+    from towline.ports.engine_rows import EngineRows
     from towline.ports.event_rows import EventRows, WebhookRows
     from towline.ports.mirror_rows import MirrorRows
     from towline.ports.record_rows import AuditRows, ProofRows, RegistryRows, ScheduleRows, SettingRows
@@ -58,6 +59,8 @@ class Transaction(Protocol):
     def doors(self) -> DoorPolicyRows: ...
     @property
     def mirrors(self) -> MirrorRows: ...
+    @property
+    def engines(self) -> EngineRows: ...
 
 
 @dataclass(slots=True)

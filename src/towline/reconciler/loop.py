@@ -1,4 +1,4 @@
-"""The loop: claim what is due, walk it, listen to the engine."""
+"""The loop: claim what is due and walk it, while the engines are tended."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from towline.domain.errors import EngineFailed
-from towline.reconciler.observed import Observed
+from towline.reconciler.tending import Tending
 from towline.reconciler.walk import Pace, Walk
 from towline.services.tally import Tally
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from towline.ports import Bell, Claim, Clock, Engine, Store
+    from towline.ports import Bell, Claim, Clock, Engines, Store
     from towline.reconciler.prepare import Preparation
 
 log = structlog.get_logger("towline.reconciler")
@@ -25,7 +24,8 @@ log = structlog.get_logger("towline.reconciler")
 MOST_WALKS = 16
 LONGEST_SLEEP = 30.0
 SHORTEST_SLEEP = 0.02
-PAUSE_AFTER_TROUBLE = 1.0
+FIRST_LOOKS = 2.0
+"""So long the first walks wait for the engines to tell what they hold."""
 
 
 class Reconciler:
@@ -35,7 +35,7 @@ class Reconciler:
         self,
         *,
         store: Store,
-        engine: Engine,
+        engines: Engines,
         preparation: Preparation,
         bell: Bell,
         clock: Clock,
@@ -45,7 +45,6 @@ class Reconciler:
         tally: Tally | None = None,
     ) -> None:
         self._store = store
-        self._engine = engine
         self._preparation = preparation
         self._bell = bell
         self._listener = bell.listen()
@@ -54,15 +53,16 @@ class Reconciler:
         self._owner = owner
         self._pace = pace or Pace()
         self._tally = tally or Tally()
-        self._observed = Observed()
+        self._tending = Tending(engines, store=store, bell=bell, clock=clock)
         self._walks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Run until cancelled; walks under way are cancelled too and continued by the next start."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._watch())
-                group.create_task(self._move(group))
+                await self._tending.follow(group)
+                group.create_task(self._tending.run(group))
+                group.create_task(self._move())
         finally:
             for walk in self._walks:
                 walk.cancel()
@@ -73,55 +73,14 @@ class Reconciler:
         """How many deployments are being moved."""
         return len(self._walks)
 
-    async def _move(self, group: asyncio.TaskGroup) -> None:
-        if not await self._take_stock():
-            await self._wake(sorted(await self._live()))  # to tell that the engine is out of reach
-            group.create_task(self._take_stock_later())
+    async def _move(self) -> None:
+        await self._tending.first_looks(FIRST_LOOKS)
         while True:
             claims = await self._claim()
             for claim in claims:
                 self._begin(claim)
             if not claims:
                 await self._listener.heard(await self._seconds_to_next())
-
-    async def _take_stock(self) -> bool:
-        """Compare what the engine holds with what is wished: wake the living, end the orphans.
-
-        Return whether the engine could be asked.
-        """
-        try:
-            for fact in await self._engine.inventory():
-                self._observed.note(fact)
-            live = await self._live()
-            for orphan in self._observed.deployments() - live:
-                log.warning("engine.orphan_removed", deployment=orphan)
-                await self._engine.remove(orphan)
-                self._observed.forget(orphan)
-        except EngineFailed as failure:
-            log.warning("engine.unreachable", finding=failure.finding.code.value)
-            return False
-        await self._wake(sorted(live))
-        return True
-
-    async def _take_stock_later(self) -> None:
-        while True:
-            await asyncio.sleep(PAUSE_AFTER_TROUBLE)
-            if await self._take_stock():
-                return
-
-    async def _live(self) -> frozenset[str]:
-        return await self._store.read(lambda tx: tx.deployments.live_guids())
-
-    async def _watch(self) -> None:
-        """Note what the engine reports, and wake the deployments that it is about."""
-        async for fact in self._engine.observe():
-            if self._observed.note(fact):
-                await self._wake([fact.deployment_guid])
-
-    async def _wake(self, guids: Sequence[str]) -> None:
-        if guids:
-            await self._store.write(lambda tx: tx.deployments.wake(now=self._clock(), guids=guids))
-            self._bell.ring()
 
     async def _claim(self) -> Sequence[Claim]:
         room = MOST_WALKS - len(self._walks)
@@ -152,10 +111,9 @@ class Reconciler:
         walk = Walk(
             claim,
             store=self._store,
-            engine=self._engine,
+            tended=self._tending.of(claim.deployment.engine),
             preparation=self._preparation,
             bell=self._bell,
-            observed=self._observed,
             clock=self._clock,
             jitter=self._jitter,
             pace=self._pace,

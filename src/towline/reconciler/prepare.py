@@ -18,6 +18,7 @@ from towline.domain.workload import Workload, WorkloadExecutable
 if TYPE_CHECKING:
     from towline.domain.image import ImageReference
     from towline.domain.package import EnvVar, Executable
+    from towline.domain.proof import Platform
     from towline.domain.workload import PullAccess
     from towline.ports import Clock, Keychain, Store, Transaction
     from towline.services.proofs import Proofs
@@ -48,14 +49,16 @@ class Preparation:
         self._keychain = keychain
         self._clock = clock
 
-    async def workload(self, deployment: Deployment) -> tuple[Workload, tuple[ExecutableStatus, ...]]:
-        """Return the workload, all images proved and pinned, with the executables' first status.
+    async def workload(
+        self, deployment: Deployment, platform: Platform
+    ) -> tuple[Workload, tuple[ExecutableStatus, ...]]:
+        """Return the workload, all images proved and pinned for its engine, with the first status of each.
 
         Raises NotReady with every finding at once, so that people need not mend them one by one.
         """
         waiting = await self._missing_dependencies(deployment)
         environment, unset = await self._environment(deployment)
-        pullable = await self._prove(deployment, also=(*waiting, *unset))
+        pullable = await self._prove(deployment, platform, also=(*waiting, *unset))
         executables = tuple(
             _executable(run, pullable[run.name], environment) for run in deployment.executables
         )
@@ -79,15 +82,21 @@ class Preparation:
 
         return " ".join(await self._store.read(versions))
 
-    async def _prove(self, deployment: Deployment, *, also: Sequence[Finding]) -> Mapping[str, _Pullable]:
-        proved = await asyncio.gather(*(self._pullable(deployment, run) for run in deployment.executables))
+    async def _prove(
+        self, deployment: Deployment, platform: Platform, *, also: Sequence[Finding]
+    ) -> Mapping[str, _Pullable]:
+        proved = await asyncio.gather(
+            *(self._pullable(deployment, run, platform) for run in deployment.executables)
+        )
         findings = [*also, *(answer for answer in proved if isinstance(answer, Finding))]
         if findings:
             raise NotReady(findings)
         named = zip(deployment.executables, proved, strict=True)
         return {run.name: answer for run, answer in named if isinstance(answer, _Pullable)}
 
-    async def _pullable(self, deployment: Deployment, run: Executable) -> _Pullable | Finding:
+    async def _pullable(
+        self, deployment: Deployment, run: Executable, platform: Platform
+    ) -> _Pullable | Finding:
         try:
             proved = await self._proofs.image(
                 deployment.project_guid,
@@ -95,6 +104,7 @@ class Preparation:
                 actor=f"deployment:{deployment.guid}",
                 door=Door.ENGINE_PULL,
                 wished_at=deployment.updated_at,
+                platform=platform,
             )
         except PullRefused as refusal:
             return refusal.finding.about(executable=run.name, at=self._clock())

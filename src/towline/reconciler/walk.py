@@ -26,13 +26,15 @@ if TYPE_CHECKING:
     from towline.domain.deployment import DeploymentStatus
     from towline.domain.findings import Finding
     from towline.domain.workload import Fact, Workload
-    from towline.ports import Bell, Claim, Clock, Engine, Store, Transaction
-    from towline.reconciler.observed import Observed
+    from towline.ports import Bell, Claim, Clock, Store, Transaction
     from towline.reconciler.prepare import Preparation
+    from towline.reconciler.tending import Tended
     from towline.services.tally import Tally
 
 log = structlog.get_logger("towline.reconciler")
 
+NOT_YET = timedelta(seconds=0.5)
+"""The pause of a deployment whose engine was not asked yet what it holds; that look wakes it."""
 _PULL_FAILED = "DEP_E153"
 
 
@@ -56,14 +58,13 @@ class Superseded(Exception):
 class Walk:
     """Moves one claimed deployment; made for each claim anew."""
 
-    def __init__(  # noqa: PLR0913  (what it is made of, by name)
+    def __init__(
         self,
         claim: Claim,
         *,
         store: Store,
-        engine: Engine,
+        tended: Tended,
         preparation: Preparation,
-        observed: Observed,
         bell: Bell,
         clock: Clock,
         jitter: Callable[[], float],
@@ -72,10 +73,11 @@ class Walk:
     ) -> None:
         self._claim = claim
         self._store = store
-        self._engine = engine
+        self._tended = tended
+        self._engine = tended.engine
+        self._observed = tended.observed
         self._preparation = preparation
-        self._observed = observed
-        self._rollback = Rollback(engine, observed, clock)
+        self._rollback = Rollback(tended.engine, tended.observed, clock)
         self._bell = bell
         self._clock = clock
         self._jitter = jitter
@@ -98,6 +100,9 @@ class Walk:
 
     async def _go(self) -> None:
         deployment = self._deployment
+        if not self._tended.looked.is_set():
+            await self._release(deployment.status, due=self._clock() + NOT_YET)
+            return
         if deployment.deleted_at is not None:
             await self._remove()
             return
@@ -105,8 +110,9 @@ class Walk:
             await self._keep(progress.begun(deployment, at=self._clock()))
         if await self._stays_taken_back():
             return
-        if (lost := progress.out_of_reach(self._facts())) is not None:
-            await self._refuse((lost,))  # nothing can be started: spare the registries the questions
+        lost = self._tended.trouble or progress.out_of_reach(self._facts())
+        if lost is not None:  # nothing can be started: spare the registries the questions
+            await self._refuse((lost.about(at=self._clock()),))
             return
         if not self._is_started():
             if not await self._start():
@@ -122,6 +128,10 @@ class Walk:
 
     async def _remove(self) -> None:
         guid = self._deployment.guid
+        if self._tended.is_gone:
+            log.warning("deployment.left_behind", deployment=guid, engine=self._deployment.engine)
+            await self._release(self._deployment.status, due=None)
+            return
         try:
             await self._engine.remove(guid)
         except EngineFailed as failure:
@@ -136,7 +146,7 @@ class Walk:
         """Prove, pull and start the generation; return whether it was started, settled if not."""
         credentials = await self._preparation.credentials(self._deployment)
         try:
-            workload, executables = await self._preparation.workload(self._deployment)
+            workload, executables = await self._preparation.workload(self._deployment, self._engine.platform)
             await self._keep(
                 replace(
                     self._deployment.status,
@@ -174,7 +184,7 @@ class Walk:
         """Apply again what runs. A credential that does not prove stays out: what runs has a good one."""
         credentials = await self._preparation.credentials(self._deployment)
         try:
-            workload, _ = await self._preparation.workload(self._deployment)
+            workload, _ = await self._preparation.workload(self._deployment, self._engine.platform)
             await self._apply(workload)
         except (NotReady, PullRefused) as reason:
             log.warning("deployment.not_renewed", deployment=self._deployment.guid, reason=str(reason))

@@ -27,6 +27,7 @@ from towline.services.people import (
     powers_of,
     profile_of,
     require,
+    require_operator,
     require_project,
     user_with_hash,
 )
@@ -160,6 +161,10 @@ class Accounts:
             self._accesses.keep(key, access, now=now)
         require(access.permission, permission)
         return access
+
+    async def require_operator(self, principal: Principal) -> None:
+        """Raise NotAllowed unless the principal runs the installation."""
+        await self._store.read(lambda tx: require_operator(tx, principal))
 
     async def note_refused(self, principal: Principal, project_guid: str, *, door: Door, peer: str) -> None:
         """Write down that role or scopes kept somebody from a door through which credentials leave."""

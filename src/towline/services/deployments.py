@@ -6,9 +6,11 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from towline.domain.deployment import Deployment, Wish
-from towline.domain.errors import InvalidInput, NotFound
+from towline.domain.engine import ENGINE_LABEL, not_there
+from towline.domain.errors import EngineFailed, InvalidInput, NotFound
 from towline.domain.package import Runtime
 from towline.services.audit import entry
+from towline.services.engine_choice import chosen_engine
 from towline.services.packages import absent as absent_package
 from towline.services.paging import every
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from towline.domain.deployment import Dependency, DeploymentDraft
     from towline.domain.listing import Listing, Page
     from towline.domain.package import Executable, Package
-    from towline.ports import Bell, Clock, DeploymentQuery, Engine, NewGuid, Store, Transaction
+    from towline.ports import Bell, Clock, DeploymentQuery, Engines, NewGuid, Store, Transaction
 
 _MOST_HISTORY = 500
 
@@ -31,9 +33,11 @@ Graph = tuple[Deployment, "Sequence[tuple[Dependency, Deployment | None]]"]
 class Deployments:
     """Deployments of a project. ``name`` arguments take a name or a guid."""
 
-    def __init__(self, *, store: Store, engine: Engine, bell: Bell, clock: Clock, new_guid: NewGuid) -> None:
+    def __init__(
+        self, *, store: Store, engines: Engines, bell: Bell, clock: Clock, new_guid: NewGuid
+    ) -> None:
         self._store = store
-        self._engine = engine
+        self._engines = engines
         self._bell = bell
         self._clock = clock
         self._new_guid = new_guid
@@ -53,6 +57,7 @@ class Deployments:
                 updated_at=at,
                 wish=_wish(tx, access, draft),
                 labels=draft.labels,
+                engine=chosen_engine(tx, access.project.guid, draft.engine, own=self._engines.own),
             )
             tx.deployments.add(deployment, due=at)
             tx.audit.append(_row(access, "deployment.created", deployment))
@@ -76,6 +81,7 @@ class Deployments:
         def change(tx: Transaction) -> Deployment:
             present = _found(tx, access, name)
             _refuse_rename(present, draft)
+            _refuse_move(present, draft)
             wished = present.wished_again(_wish(tx, access, draft), labels=draft.labels, at=at)
             tx.deployments.wish(wished, due=at)
             tx.audit.append(_row(access, "deployment.updated", wished))
@@ -115,7 +121,10 @@ class Deployments:
         deployment = await self.get(access, name, guid)
         run = _executable(deployment, executable)
         _check_replica(deployment, replica)
-        return self._engine.logs(
+        opened = self._engines.all().get(deployment.engine)
+        if opened is None:
+            raise EngineFailed(not_there(deployment.engine))
+        return opened.engine.logs(
             deployment.guid, run.name, replica=replica, follow=follow, tail=tail, timestamps=timestamps
         )
 
@@ -204,6 +213,15 @@ def _refuse_rename(present: Deployment, draft: DeploymentDraft) -> None:
         )
 
 
+def _refuse_move(present: Deployment, draft: DeploymentDraft) -> None:
+    if draft.engine and draft.engine != present.engine:
+        raise InvalidInput(
+            f"metadata.labels.{ENGINE_LABEL}",
+            problem=f"is {draft.engine!r}, but the deployment lives on {present.engine!r}",
+            rule="a deployment keeps its engine; delete it and create it again on the other one",
+        )
+
+
 def _executable(deployment: Deployment, name: str) -> Executable:
     for run in deployment.executables:
         if not name or run.name == name:
@@ -233,5 +251,6 @@ def _row(access: Access, action: str, deployment: Deployment) -> AuditEntry:
         at=deployment.updated_at,
         name=deployment.name,
         generation=str(deployment.generation),
+        engine=deployment.engine,
         package=f"{wish.package_name} {wish.package_version}",
     )

@@ -137,7 +137,7 @@ class ImageProofs:
     ) -> tuple[Answer, PullAccess]:
         """Ask the registry; return its answer, and with what it was asked."""
         access = await access_to_image(self._store, question.project_guid, image, resolved)
-        raw = await self._prover.image(image, access, platform=self._platform)
+        raw = await self._prover.image(image, access, platform=question.platform or self._platform)
         return refusals.about(raw, question, at=self._clock()), access
 
     async def still_seen(

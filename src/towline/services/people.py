@@ -75,6 +75,20 @@ def require(present: Permission, wanted: Permission) -> None:
         raise NotAllowed("subject is not authorized for this operation")
 
 
+def is_operator(tx: Transaction, principal: Principal) -> bool:
+    """Whether the principal runs the installation: an admin of the organization it was set up with."""
+    first = tx.tenants.first_organization()
+    roles = tx.tenants.roles(first.guid, principal.user.guid) if first is not None else ()
+    present = permission_of((), roles) or Permission.SIGNED_IN
+    return min(present, principal.ceiling) >= Permission.MANAGE_ORGANIZATION
+
+
+def require_operator(tx: Transaction, principal: Principal) -> None:
+    """Raise NotAllowed unless the principal runs the installation."""
+    if not is_operator(tx, principal):
+        raise NotAllowed("subject is not authorized for this operation")
+
+
 def organization_of(tx: Transaction, project: Project) -> Organization:
     """Return the owner of a project; raise NotFound if it is gone."""
     organization = tx.tenants.organization(project.organization_guid)

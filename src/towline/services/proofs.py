@@ -142,13 +142,17 @@ class Proofs:
         actor: str,
         door: Door,
         wished_at: datetime | None = None,
+        platform: Platform | None = None,
     ) -> ProvedImage:
         """Return the executable's image, pinned, with what to pull it; raise PullRefused with the finding.
 
+        Pinned for ``platform``, by default the one of the installation's own engine.
         The finding names image, executable and time. A refused password is not tried again: the
         finding that is known is the answer, unless somebody asked for this (``wished_at``) after it.
         """
-        question = Question(project_guid, executable.image, actor, door=door, executable=executable.name)
+        question = Question(
+            project_guid, executable.image, actor, door=door, executable=executable.name, platform=platform
+        )
         return await self._images.prove(question, executable.pull_secret, wished_at=wished_at)
 
     async def stored(

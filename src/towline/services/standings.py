@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from towline.domain.proof import Answer
+    from towline.domain.proof import Answer, Platform
     from towline.ports import (
         Bell,
         Clock,
@@ -48,6 +48,8 @@ class Question:
     executable: str = ""
     wakes: bool = False
     """Whether a good answer wakes the secret's deployments even if the verdict was good before."""
+    platform: Platform | None = None
+    """What the image is to run on; None: what the installation's own engine runs."""
 
 
 class Standings:

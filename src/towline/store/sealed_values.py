@@ -56,6 +56,7 @@ class SealedValues:
             "secrets": self._secret,
             "secret_versions": self._version,
             "webhooks": self._webhook,
+            "engines": self._engine,
         }
 
     def _project(self, row: Mapping[str, object]) -> None:
@@ -75,6 +76,11 @@ class SealedValues:
         if isinstance(sealed := row[SEALED], bytes):
             self._add(sealed, Binding(project, guid, version=1), f"webhook {row['name']}")
 
+    def _engine(self, row: Mapping[str, object]) -> None:
+        if isinstance(sealed := row[SEALED], bytes):
+            binding = Binding("", str(row["guid"]), version=1)
+            self.values.append(SealedValue(sealed, binding, f"engine {row['name']}"))
+
     def _add(self, sealed: bytes, binding: Binding, called: str) -> None:
         project = self._projects.get(binding.project_guid, binding.project_guid)
         self.values.append(SealedValue(sealed, binding, f"{called} of project {project}"))
@@ -87,4 +93,4 @@ def tables_looked_at() -> frozenset[str]:
 
 def sealed_tables() -> frozenset[str]:
     """Return the tables whose sealed values are known here; a test compares them with the schema."""
-    return frozenset({"secret_versions", "webhooks"})
+    return frozenset({"secret_versions", "webhooks", "engines"})

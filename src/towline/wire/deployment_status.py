@@ -1,8 +1,8 @@
 """``status`` of a deployment on the wire, snake_case inside.
 
 Beside rapyuta.io's fields stand ``findings``, ``generation`` (the one that all of this is about),
-``serving`` (the newest one that was stable, 0 before any was), and for each executable ``digest``,
-``layers`` and ``replicas_running``: additions that its clients ignore.
+``serving`` (the newest one that was stable, 0 before any was), ``engine`` (where the deployment lives), and
+for each executable ``digest``, ``layers`` and ``replicas_running``: additions that its clients ignore.
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ class DeploymentStatusDocument(msgspec.Struct):
     findings: list[FindingDocument]
     generation: int
     serving: int
+    engine: str
 
 
 def status_document(deployment: Deployment, needs: Needs, *, in_full: bool) -> DeploymentStatusDocument:
@@ -97,6 +98,7 @@ def status_document(deployment: Deployment, needs: Needs, *, in_full: bool) -> D
         findings=[finding_document(finding, in_full=in_full) for finding in known.findings],
         generation=known.generation,
         serving=known.serving,
+        engine=deployment.engine,
     )
 
 

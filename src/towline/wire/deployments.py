@@ -18,6 +18,7 @@ from towline.domain.deployment import (
     Deployment,
     DeploymentDraft,
 )
+from towline.domain.engine import ENGINE_LABEL
 from towline.domain.errors import InvalidInput
 from towline.domain.names import deployment_name, resource_name
 from towline.domain.package import RestartPolicy
@@ -133,15 +134,17 @@ def draft(body: bytes, *, name: str | None = None) -> DeploymentDraft:
     package, version = _package(metadata.depends)
     _check_spec(spec)
     environment = of_deployment(spec.env_args, field="spec.envArgs")
+    labels = checked_labels(metadata.labels or {})
     return DeploymentDraft(
         _name(metadata, name),
         package=package,
         package_version=version,
         document=_encode(spec),
-        labels=checked_labels(metadata.labels or {}),
+        labels=labels,
         environment=environment,
         dependencies=_dependencies(spec.depends),
         restart=RestartPolicy(spec.restart or "always"),
+        engine=labels.get(ENGINE_LABEL, ""),
     )
 
 

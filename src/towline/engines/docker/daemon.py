@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -17,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import msgspec
 
+from towline.dialing import GuardedResolver
 from towline.domain.causes import FindingCode
 from towline.domain.errors import EngineFailed
 from towline.domain.findings import Finding
 from towline.domain.proof import Platform
+from towline.engines.docker.tunnel import Tunnel
 from towline.engines.wording import cleaned
 
 if TYPE_CHECKING:
@@ -53,11 +56,21 @@ class About:
     platform: Platform
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What an Engine keeps: images as it tells them, and bytes; ``free`` is None where nobody can tell."""
+
+    images: tuple[Json, ...]
+    used: int
+    free: int | None
+
+
 class Daemon:
     """One Engine. Every method raises Refused, or EngineFailed with ``engine-unreachable``."""
 
     def __init__(self, address: EngineAddress) -> None:
         self.address = address
+        self._tunnel = Tunnel(address) if address.by_ssh else None
         self._session: aiohttp.ClientSession | None = None
         self._version = ""
 
@@ -66,6 +79,8 @@ class Daemon:
         if self._session is not None:
             await self._session.close()
             self._session = None
+        if self._tunnel is not None:
+            await self._tunnel.close()
 
     async def about(self) -> About:
         """Ask the Engine what it is, and settle which version of its API is spoken."""
@@ -78,6 +93,30 @@ class Daemon:
             raise self.unreachable(ValueError("what answers is no Docker Engine")) from error
         self._version = "/v{}.{}".format(*max(spoken, oldest))
         return about
+
+    async def identity(self) -> tuple[str, ...]:
+        """Return by what the Engine, and a swarm that it manages, is told from all others.
+
+        Two daemons of one machine have the same ID where that is made from the machine's key: their folders
+        differ.
+        """
+        info = await self.ask("GET", "/info", patience=_CONNECT)
+        cluster = ((info.get("Swarm") or {}).get("Cluster") or {}).get("ID")
+        ident, root = str(info.get("ID") or ""), str(info.get("DockerRootDir") or "")
+        return (f"docker:{ident}:{root}", *([f"swarm:{cluster}"] if cluster else []))
+
+    async def room(self) -> Room:
+        """Return what the Engine keeps."""
+        used = await self.ask("GET", "/system/df", {"type": "image"})
+        info = await self.ask("GET", "/info")
+        free = (
+            await asyncio.to_thread(_free, str(info.get("DockerRootDir") or "")) if self._is_local else None
+        )
+        return Room(tuple(used.get("Images") or ()), int(used.get("LayersSize") or 0), free)
+
+    @property
+    def _is_local(self) -> bool:
+        return bool(self.address.socket) and not self.address.by_ssh
 
     async def ping(self, *, patience: float = _CONNECT) -> None:
         """Return when the Engine answers."""
@@ -111,7 +150,7 @@ class Daemon:
         await self._settled()
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT)
         try:
-            async with self._opened().request(
+            async with (await self._opened()).request(
                 method, self.address.url + self._version + path, params=query, headers=headers,
                 timeout=timeout,
             ) as answer:  # fmt: skip
@@ -144,7 +183,7 @@ class Daemon:
         data = None if body is None else msgspec.json.encode(body).ljust(LOGGED_BY_DEBUG + 1)
         headers = {**(headers or {}), **({"Content-Type": "application/json"} if data else {})}
         try:
-            async with self._opened().request(
+            async with (await self._opened()).request(
                 method, self.address.url + path, params=query, data=data, headers=headers, timeout=timeout
             ) as answer:
                 content = await answer.read()
@@ -154,15 +193,22 @@ class Daemon:
             raise _refused(answer.status, content)
         return _decoded(content)
 
-    def _opened(self) -> aiohttp.ClientSession:
+    async def _opened(self) -> aiohttp.ClientSession:
+        """Return what makes requests; raise OSError where the way to the Engine cannot be opened."""
+        if self._tunnel is not None:
+            await self._tunnel.up()
         if self._session is None:
-            connector = (
-                aiohttp.UnixConnector(self.address.socket, limit=0)
-                if self.address.socket
-                else aiohttp.TCPConnector(limit=0, ssl=self.address.tls() or True)
-            )
-            self._session = aiohttp.ClientSession(connector=connector, trust_env=False)
+            self._session = aiohttp.ClientSession(connector=self._connector(), trust_env=False)
         return self._session
+
+    def _connector(self) -> aiohttp.BaseConnector:
+        address = self.address
+        if self._tunnel is not None:
+            return aiohttp.UnixConnector(str(self._tunnel.path), limit=0)
+        if address.socket:
+            return aiohttp.UnixConnector(address.socket, limit=0)
+        resolver = GuardedResolver(address.guard) if address.guard is not None else None
+        return aiohttp.TCPConnector(limit=0, ssl=address.tls() or True, resolver=resolver)
 
 
 @contextmanager
@@ -213,6 +259,14 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     return str(error) or type(error).__name__
+
+
+def _free(path: str) -> int | None:
+    """Return how many bytes are free where an Engine of this machine keeps its data."""
+    try:
+        return shutil.disk_usage(path).free
+    except OSError:
+        return None
 
 
 def _number(version: str) -> tuple[int, int]:

@@ -14,11 +14,12 @@ from weakref import WeakValueDictionary
 import structlog
 
 from towline.domain.causes import FindingCode
+from towline.domain.engine import EngineAbout, Storage
 from towline.domain.errors import EngineFailed, PullRefused
 from towline.domain.findings import Finding
 from towline.domain.package import PullPolicy
 from towline.engines.broadcast import Facts
-from towline.engines.docker import document, facts, places, refusals
+from towline.engines.docker import document, facts, kept, places, refusals
 from towline.engines.docker.containers import Containers, generation_of
 from towline.engines.docker.daemon import Daemon, Refused, translated
 from towline.engines.docker.ending import Ending
@@ -115,9 +116,24 @@ class DockerEngine:
         self._facts.close()
         await self._daemon.close()
 
-    async def answers(self) -> None:
-        """Return if the Engine answers, raise EngineFailed if not."""
-        await self._daemon.ping()
+    async def about(self) -> EngineAbout:
+        """Return what answers, see ``EngineHost``; from then on the Engine's own platform is known."""
+        with translated():
+            about = await self._daemon.about()
+            self.platform = about.platform
+            return EngineAbout(about.version, about.platform, await self._daemon.identity())
+
+    async def storage(self) -> Storage:
+        """Return which images the Engine keeps, and what room they take."""
+        with translated():
+            room = await self._daemon.room()
+        ours = await self._images.known()
+        return kept.storage(room, ours=ours, can_collect=True)
+
+    async def collect(self) -> int:
+        """Delete the images that this installation had pulled and that no container needs."""
+        with translated():
+            return await self._images.collect(self._used_images)
 
     async def apply(self, workload: Workload) -> None:
         """Pull and start what is missing of a generation, see the port."""

@@ -52,16 +52,21 @@ class PulledImages:
         finally:
             self._applying -= 1
 
-    async def collect(self, used: Callable[[], Awaitable[Collection[str]]]) -> None:
-        """Delete what is not ``used``; the next call does it if something is being started now."""
+    async def known(self) -> frozenset[str]:
+        """Return the references of all that this installation had pulled and that was not deleted since."""
+        return await asyncio.to_thread(self._read)
+
+    async def collect(self, used: Callable[[], Awaitable[Collection[str]]]) -> int:
+        """Delete what is not ``used``, and return how many; none if something is being started now."""
         async with self._turn:
             if self._applying:
-                return
+                return 0
             pulled = await asyncio.to_thread(self._read)
             needed = await used() if pulled else ()
             ended = {each for each in sorted(pulled) if each not in needed and await self._delete(each)}
             if ended:
                 await self._keep(pulled - ended)
+            return len(ended)
 
     async def _delete(self, reference: str) -> bool:
         """Delete one reference; return whether it is gone."""

@@ -10,10 +10,12 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import shutil
 from typing import TYPE_CHECKING, Self
 from weakref import WeakValueDictionary
 
 from towline.domain.causes import FindingCode
+from towline.domain.engine import EngineAbout, KeptImage, Storage
 from towline.domain.errors import EngineFailed, PullRefused
 from towline.domain.findings import Finding
 from towline.domain.package import PullPolicy
@@ -122,6 +124,28 @@ class EmbeddedEngine:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    async def about(self) -> EngineAbout:
+        """Return what runs containers here, see ``EngineHost``; raise EngineFailed where nothing can."""
+        program = await self._runtime.program()
+        return EngineAbout(f"{program.name} {program.version}", self.platform)
+
+    async def storage(self) -> Storage:
+        """Return the images that are here, by digest, and what room is left on their disk."""
+        used = {held.container.image for held in self._instances.all()}
+        images = tuple(
+            KeptImage(digest, size, is_used=digest in used, is_ours=True)
+            for digest, size in sorted((await self._images.kept()).items())
+        )
+        room = await asyncio.to_thread(shutil.disk_usage, self._root)
+        total = sum(image.size for image in images)
+        return Storage(images, disk_used=total, disk_free=room.free, can_collect=True)
+
+    async def collect(self) -> int:
+        """Delete the images that no container needs; return how many went."""
+        before = await self._images.kept()
+        await self._collect()
+        return len(before.keys() - (await self._images.kept()).keys())
 
     async def apply(self, workload: Workload) -> None:
         """Pull and start what is missing of a generation, see the port."""

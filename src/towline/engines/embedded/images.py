@@ -52,5 +52,8 @@ class Images(Protocol):
     async def pull(self, image: ImageReference, access: PullAccess, *, progress: Progress) -> LocalImage:
         """Fetch and unpack what is missing of an image; raise PullRefused with the finding."""
 
+    async def kept(self) -> Mapping[str, int]:
+        """Return the images that are here by their digests, each with its size in bytes as it was pulled."""
+
     async def collect(self, keep: Collection[str]) -> None:
         """Delete what none of the images with these digests needs, and nobody is pulling."""

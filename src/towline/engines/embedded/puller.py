@@ -25,7 +25,7 @@ from towline.engines.embedded.supply import Supply
 from towline.engines.waiting import all_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
     from pathlib import Path
 
     from towline.domain.image import ImageReference
@@ -118,6 +118,19 @@ class Puller:
                 await asyncio.to_thread(self._content.complete, documents.way[0])
         log.info("image.pulled", image=str(image), digest=unpacked.digest, layers=len(unpacked.layers))
         return unpacked
+
+    async def kept(self) -> Mapping[str, int]:
+        """Return the images that are here by their digests, each with its size in bytes as it was pulled."""
+        return await asyncio.to_thread(self._sizes)
+
+    def _sizes(self) -> Mapping[str, int]:
+        sizes: dict[str, int] = {}
+        for digest in self._content.completed():
+            documents = local_documents(self._content, digest, self._platform)
+            if documents is not None:
+                parts = (documents.manifest.config, *documents.manifest.layers)
+                sizes[documents.way[-1].digest] = sum(part.size for part in parts)
+        return sizes
 
     async def collect(self, keep: Collection[str]) -> None:
         """Delete what none of the images with these digests needs, and nobody is pulling."""

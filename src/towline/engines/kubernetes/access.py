@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import msgspec
 import yaml
@@ -12,16 +13,23 @@ from lightkube.config.kubeconfig import KubeConfig
 from lightkube.config.models import NameValue, User
 from lightkube.core.exceptions import ConfigError
 
+from towline.dialing import AddressRefused, Guard
 from towline.domain.errors import InvalidInput
 from towline.engines.kubernetes.cluster import Cluster
 
 if TYPE_CHECKING:
     from lightkube.config.kubeconfig import SingleConfig
 
+    from towline.domain.credential import Password
+
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _EXEC_V1 = "client.authentication.k8s.io/v1"
 _EXEC_INFO = (
     '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","spec":{"interactive":false}}'
+)
+_GIVEN = "spec.kubeconfig"
+_GIVEN_RULE = (
+    "give one whose certificates, keys and token stand in it (`kubectl config view --raw --flatten --minify`)"
 )
 _RULE = "name a kubeconfig file, as kubectl uses it"
 
@@ -55,6 +63,55 @@ def configuration(kubeconfig: str = "", *, context: str = "") -> SingleConfig:
     if found is None:
         raise InvalidInput("kubernetes_context", problem="no context is set", rule="name a context")
     return _with_plugin(found)
+
+
+def given_cluster(kubeconfig: Password, *, context: str = "") -> Cluster:
+    """Return the cluster of a kubeconfig that an admin handed in; raise InvalidInput naming the field.
+
+    It comes from another machine, so it must stand alone: programs to run and files to read are refused, and
+    so are addresses that no server is led to.
+    """
+    config = given_configuration(kubeconfig, context=context)
+    try:
+        return Cluster(config)
+    except (OSError, ValueError, ConfigError) as error:
+        problem = f"context {config.context_name!r} cannot be used: {type(error).__name__}"
+        raise InvalidInput(_GIVEN, problem=problem, rule=_GIVEN_RULE) from error
+
+
+def given_configuration(kubeconfig: Password, *, context: str = "") -> SingleConfig:
+    """Return how to reach and sign in to the cluster of a handed-in kubeconfig; raise InvalidInput."""
+    try:
+        found = KubeConfig.from_dict(yaml.safe_load(kubeconfig.reveal())).get(context or None)
+    except (ConfigError, KeyError, TypeError, ValueError, msgspec.ValidationError, yaml.YAMLError) as error:
+        # Not its text: a parser may quote the line, and with it a token.
+        problem = f"is no kubeconfig with the context {context or 'that it calls current'!r}"
+        raise InvalidInput(_GIVEN, problem=problem, rule=_GIVEN_RULE) from error
+    if found is None:
+        raise InvalidInput(_GIVEN, problem="names no current context", rule="give spec.context")
+    _check_alone(found)
+    return found if found.user is not None else found._replace(user=User())
+
+
+def _check_alone(config: SingleConfig) -> None:
+    cluster, user = config.cluster, config.user
+    refused = {
+        "a program to run": user is not None and user.exec is not None,
+        "an auth-provider": user is not None and user.auth_provider is not None,
+        "files on a disk": bool(cluster.certificate_auth)
+        or (user is not None and any((user.token_file, user.client_cert, user.client_key))),
+        "insecure-skip-tls-verify": bool(cluster.insecure),
+    }
+    for what, is_there in refused.items():
+        if is_there:
+            raise InvalidInput(_GIVEN, problem=f"holds {what}", rule=_GIVEN_RULE)
+    parts = urlsplit(cluster.server)
+    if parts.scheme != "https" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+        raise InvalidInput(_GIVEN, problem=f"{cluster.server!r} is not https", rule="name an https:// server")
+    try:
+        Guard().check_host(parts.hostname or "")
+    except AddressRefused as error:
+        raise InvalidInput(_GIVEN, problem=str(error), rule="name the API server's own address") from error
 
 
 def _usual() -> str:

@@ -32,6 +32,7 @@ FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 10.0
 PAGE = 500
 TIMEOUT = 15.0
+GLANCE = 5.0
 LONGEST_LINE = 256 << 10
 NO_ACCOUNT_YET = "error looking up service account"
 STREAM_SILENCE = 330.0
@@ -135,6 +136,7 @@ class Cluster:
     def __init__(self, config: SingleConfig) -> None:
         parameters = ConnectionParams(timeout=httpx2.Timeout(TIMEOUT))
         self._client: Any = GenericAsyncClient(parameters, config)  # not all its methods tell their types
+        self.server = config.cluster.server
         self.tally = Tally()
 
     async def close(self) -> None:
@@ -282,6 +284,11 @@ class Cluster:
         headers = {"Content-Type": _APPLY} if method == "PATCH" else None
         request = BasicRequest(method, path, params=dict(params or {}), data=document, headers=headers)
         return await self._asked(request, plural=plural or path)
+
+    async def glance(self, path: str) -> bytes:
+        """Read something once, soon: whoever asks will ask again."""
+        self.tally.note("GET", path)
+        return await self._once(BasicRequest("GET", path, timeout=httpx2.Timeout(GLANCE)))
 
     async def _asked(self, request: BasicRequest, *, plural: str, once: bool = False) -> bytes:
         """Make a request; try again what time may mend, as long as the server asks.

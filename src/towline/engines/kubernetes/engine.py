@@ -11,14 +11,17 @@ import contextlib
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+import msgspec
+
 from towline.domain.causes import FindingCode
+from towline.domain.engine import EngineAbout, Storage
 from towline.domain.errors import EngineFailed
 from towline.domain.findings import Finding
 from towline.engines.kubernetes import logs, refusals
 from towline.engines.kubernetes.applying import Applying, NeverStarted
 from towline.engines.kubernetes.cluster import ClusterRefused, ClusterUnreachable
 from towline.engines.kubernetes.observing import FIRST_LISTS, Observing
-from towline.engines.kubernetes.seen import SeenDeployment, SeenPod, SeenSecret
+from towline.engines.kubernetes.seen import SeenDeployment, SeenNamespace, SeenPod, SeenSecret, SeenVersion
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -125,9 +128,31 @@ class KubernetesEngine:
             timestamps=timestamps,
         )
 
-    async def answers(self) -> None:
-        """Raise EngineFailed when the cluster is out of reach."""
-        await self._observing.synced()
+    async def about(self) -> EngineAbout:
+        """Return what answers, see ``EngineHost``. A cluster is told from others by its first namespace."""
+        with _translated():
+            version = msgspec.json.decode(await self._cluster.glance("version"), type=SeenVersion)
+            return EngineAbout(
+                version.git_version,
+                self.platform,
+                await self._identity(),
+                address=self._cluster.server,
+            )
+
+    async def storage(self) -> Storage:
+        """Return nothing: a cluster's nodes keep their images and their disks to themselves."""
+        return Storage()
+
+    async def collect(self) -> int:
+        """Delete nothing: kubelets do."""
+        return 0
+
+    async def _identity(self) -> tuple[str, ...]:
+        try:
+            found = await self._cluster.glance("api/v1/namespaces/kube-system")
+        except ClusterRefused:  # an account of one namespace may not look there
+            return ()
+        return (f"kubernetes:{msgspec.json.decode(found, type=SeenNamespace).metadata.uid}",)
 
     async def inventory(self) -> Sequence[Fact]:
         """Return a fact for each container."""

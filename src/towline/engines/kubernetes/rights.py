@@ -11,7 +11,7 @@ import msgspec
 
 from towline.engines.kubernetes.cluster import Cluster, ClusterRefused
 from towline.engines.kubernetes.needs import NEEDED, Right
-from towline.engines.kubernetes.seen import Metadata
+from towline.engines.kubernetes.seen import Metadata, SeenVersion
 
 REVIEWS = "apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 OLDEST_MINOR = 25
@@ -26,11 +26,6 @@ class Examined:
     version: str
     missing: Mapping[Right, Sequence[str]]
     notes: tuple[str, ...] = ()
-
-
-class _Version(msgspec.Struct, frozen=True, rename="camel"):
-    minor: str = ""
-    git_version: str = ""
 
 
 class _Allowed(msgspec.Struct, frozen=True):
@@ -66,7 +61,7 @@ async def examine(cluster: Cluster, *, namespace: str = "") -> Examined:
 
     With a ``namespace`` that is set for all projects nothing beyond it is needed.
     """
-    version = msgspec.json.decode(await cluster.ask("GET", "version", plural="version"), type=_Version)
+    version = msgspec.json.decode(await cluster.ask("GET", "version", plural="version"), type=SeenVersion)
     wanted = [right for right in NEEDED if not (namespace and right.is_clusterwide)]
     missing = await asyncio.gather(*(_missing(cluster, right, namespace) for right in wanted))
     notes = await _notes(cluster, namespace) if namespace else []

@@ -268,3 +268,10 @@ def slim(seen: Seen) -> Seen:
         status = msgspec.structs.replace(seen.status, conditions=conditions)
         return msgspec.structs.replace(seen, metadata=metadata, status=status)
     return msgspec.structs.replace(seen, metadata=metadata)
+
+
+class SeenVersion(msgspec.Struct, frozen=True, rename="camel"):
+    """What an API server says about itself."""
+
+    minor: str = ""
+    git_version: str = ""

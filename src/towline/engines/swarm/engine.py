@@ -13,9 +13,11 @@ from weakref import WeakValueDictionary
 
 import structlog
 
+from towline.domain.engine import EngineAbout, Storage
 from towline.domain.errors import EngineFailed, PullRefused
 from towline.domain.package import PullPolicy
 from towline.engines.broadcast import Facts
+from towline.engines.docker import kept
 from towline.engines.docker.daemon import Daemon, Refused, translated
 from towline.engines.docker.document import HOST_NETWORK
 from towline.engines.docker.kills import Kills
@@ -105,10 +107,22 @@ class SwarmEngine:
         self._facts.close()
         await self._daemon.close()
 
-    async def answers(self) -> None:
-        """Return if the Engine answers and is a manager, raise EngineFailed if not."""
+    async def about(self) -> EngineAbout:
+        """Return what answers, see ``EngineHost``; raise EngineFailed also where that is no manager."""
         with translated():
+            about = await self._daemon.about()
             await self._swarm.node()
+            self.platform = about.platform
+            return EngineAbout(about.version, about.platform, await self._daemon.identity())
+
+    async def storage(self) -> Storage:
+        """Return what the manager's own node keeps; what other nodes do, nobody tells."""
+        with translated():
+            return kept.storage(await self._daemon.room(), ours=(), can_collect=False)
+
+    async def collect(self) -> int:
+        """Delete nothing: each node of a swarm keeps its images to itself."""
+        return 0
 
     async def apply(self, workload: Workload) -> None:
         """Make what is missing of a generation, renew the logins of what is there, see the port."""

@@ -16,7 +16,7 @@ from towline.store.rows.uniqueness import unique
 
 _COLUMNS = (
     "seq, guid, name, project_guid, creator_guid, created_at, updated_at, wish, generation, labels,"
-    " deleted_at, status"
+    " deleted_at, status, engine"
 )
 _SELECT = f"SELECT {_COLUMNS} FROM deployments"
 
@@ -62,6 +62,12 @@ _USERS = """
 SELECT count(DISTINCT deployment_guid) FROM deployment_secrets
 WHERE project_guid = ? AND secret IN (SELECT value FROM json_each(?))
 """
+
+_LIVE_GUIDS = "SELECT guid FROM deployments WHERE deleted_at IS NULL"
+_ON_ENGINE = (
+    "SELECT count(*) FROM deployments WHERE engine = ? AND (deleted_at IS NULL OR due_at IS NOT NULL)"
+)
+_BY_ENGINE = "SELECT engine, count(*) FROM deployments WHERE deleted_at IS NULL GROUP BY engine"
 
 _STATUS = "json_extract(status, '$.status')"
 _LIVE = "WHERE project_guid = ? AND deleted_at IS NULL"
@@ -196,10 +202,19 @@ class Deployments:
         rows = self._connection.execute(_IN_STATUS, (project_guid, status.value))
         return tuple(_deployment(row) for row in rows)
 
-    def live_guids(self) -> frozenset[str]:
-        """Return the guids of all deployments that are not deleted."""
-        rows = self._connection.execute("SELECT guid FROM deployments WHERE deleted_at IS NULL")
+    def live_guids(self, *, engine: str = "") -> frozenset[str]:
+        """Return the guids of all deployments that are not deleted, or of those on an engine."""
+        condition, places = ("AND engine = ?", (engine,)) if engine else ("", ())
+        rows = self._connection.execute(f"{_LIVE_GUIDS} {condition}", places)
         return frozenset(guid for (guid,) in rows)
+
+    def on_engine(self, engine: str) -> int:
+        """Return how many deployments an engine still has; see the port."""
+        return counted(self._connection, _ON_ENGINE, engine)
+
+    def by_engine(self) -> Mapping[str, int]:
+        """Return how many live deployments each engine has."""
+        return dict(self._connection.execute(_BY_ENGINE).fetchall())
 
     def _one(self, condition: str, project_guid: str, name: str) -> Deployment | None:
         row = self._connection.execute(
@@ -229,6 +244,7 @@ def _identity(deployment: Deployment) -> dict[str, object]:
         "project_guid": deployment.project_guid,
         "creator_guid": deployment.creator_guid,
         "created_at": micros(deployment.created_at),
+        "engine": deployment.engine,
     }
 
 
@@ -254,9 +270,10 @@ def _due(row: Row) -> int:
 
 
 def _deployment(row: Row) -> Deployment:
-    _, guid, name, project_guid, creator_guid, created, updated, wish, generation, labels, deleted, status = (
-        row
-    )
+    (
+        _, guid, name, project_guid, creator_guid, created, updated, wish, generation, labels, deleted,
+        status, engine,
+    ) = row  # fmt: skip
     return Deployment(
         guid,
         name,
@@ -269,4 +286,5 @@ def _deployment(row: Row) -> Deployment:
         labels=value(dict[str, str], labels),
         deleted_at=None if deleted is None else moment(deleted),
         status=value(DeploymentStatus, status),
+        engine=engine,
     )

@@ -53,6 +53,11 @@ class Tenants:
         row = self._connection.execute(f"{_ORGANIZATION} WHERE name = ? ORDER BY seq", (name,)).fetchone()
         return _organization(row) if row else None
 
+    def first_organization(self) -> Organization | None:
+        """Return the oldest organization."""
+        row = self._connection.execute(f"{_ORGANIZATION} ORDER BY seq LIMIT 1").fetchone()
+        return _organization(row) if row else None
+
     def organizations_of(self, user_guid: str) -> Sequence[tuple[Organization, tuple[str, ...]]]:
         """Return a user's organizations with the user's role names there, by name."""
         rows = self._connection.execute(

@@ -9,6 +9,7 @@ from towline.store.rows.audit import Audit
 from towline.store.rows.deployments import Deployments
 from towline.store.rows.device_logins import DeviceLogins
 from towline.store.rows.door_policies import DoorPolicies
+from towline.store.rows.engines import Engines
 from towline.store.rows.events import Events, Webhooks
 from towline.store.rows.mirrors import Mirrors
 from towline.store.rows.packages import Packages
@@ -42,3 +43,4 @@ class AllRows:
         self.settings = Settings(connection)
         self.doors = DoorPolicies(connection)
         self.mirrors = Mirrors(connection)
+        self.engines = Engines(connection)

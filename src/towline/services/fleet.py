@@ -1,0 +1,207 @@
+"""The engines in use: opened by a table that is handed in, watched for whether they answer, closed again.
+
+What cannot be opened (a missing library, keys that do not open) is in use all the same and says so, so that
+one engine never keeps the server from starting. What takes long to open comes when it is ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from towline.domain.causes import FindingCode
+from towline.domain.engine import EngineAbout, EngineHealth, EngineKeys, EngineRecord
+from towline.domain.errors import EngineFailed, TowlineError
+from towline.domain.findings import Finding
+from towline.ports import Engine, EngineHost, MirrorTarget, OpenEngine
+from towline.services.closed_engine import ClosedEngine
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from towline.ports import Bell, Clock
+
+
+log = structlog.get_logger("towline.engines")
+
+AT_REST, IN_TROUBLE = 15.0, 3.0
+"""Seconds between two looks at an engine that answers, and at one that does not."""
+FIRST_WAIT = 1.0
+"""So long a start waits for the added engines; who needs longer comes later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Housed:
+    """An engine that was made: its two sides, and what lets it begin."""
+
+    engine: Engine
+    host: EngineHost
+    start: Callable[[], Awaitable[None]]
+    mirrors: MirrorTarget | None = None
+
+
+Opener = Callable[[EngineRecord, EngineKeys, AsyncExitStack], Awaitable[Housed]]
+"""Makes an engine, which the stack closes; raises InvalidInput or EngineFailed."""
+
+
+@dataclass(slots=True)
+class _Opened:
+    record: EngineRecord
+    now: OpenEngine
+    closing: AsyncExitStack
+    watch: asyncio.Task[None] | None = None
+
+
+class Fleet:
+    """The port ``EngineDoors``; ``bell`` rings when an engine comes, goes, or answers otherwise than before.
+
+    ``own`` names the installation's own engine.
+    """
+
+    def __init__(self, opener: Opener, *, own: str, bell: Bell, clock: Clock) -> None:
+        self.own = own
+        self._opener = opener
+        self._bell = bell
+        self._clock = clock
+        self._opened: dict[str, _Opened] = {}
+        self.mirrors: MirrorTarget | None = None
+        """What keeps mirrors of secrets on the installation's own engine, if anything does."""
+        self._coming: dict[str, asyncio.Task[None]] = {}
+
+    def all(self) -> Mapping[str, OpenEngine]:
+        """Return all engines in use, by name."""
+        return {name: each.now for name, each in self._opened.items()}
+
+    def record(self, name: str) -> EngineRecord:
+        """Return how an engine in use is reached."""
+        return self._opened[name].record
+
+    def is_coming(self, name: str) -> bool:
+        """Whether an engine is being opened."""
+        return name in self._coming
+
+    async def tried(self, record: EngineRecord, keys: EngineKeys) -> EngineAbout:
+        """Reach an engine without keeping it; raise InvalidInput for its address, EngineFailed."""
+        async with AsyncExitStack() as closing:
+            housed = await self._opener(record, keys, closing)
+            return await housed.host.about()
+
+    async def open(self, record: EngineRecord, keys: EngineKeys) -> None:
+        """Begin to use an engine; one that does not answer, or cannot be opened, says so from now on."""
+        try:
+            await self.open_own(record, keys)
+        except TowlineError as error:
+            self._stay_closed(record, error)
+
+    async def open_own(self, record: EngineRecord, keys: EngineKeys) -> None:
+        """Begin to use an engine without which there is nothing to serve: raise what stands in its way."""
+        closing = AsyncExitStack()
+        try:
+            housed = await self._opener(record, keys, closing)
+            await housed.start()
+            now = OpenEngine(housed.engine, housed.host, EngineHealth(self._clock()))
+            opened = _Opened(record, now, closing)
+            await self._look(opened)
+        except BaseException:
+            await closing.aclose()
+            raise
+        self._opened[record.name] = opened
+        if record.name == self.own:
+            self.mirrors = housed.mirrors
+        opened.watch = asyncio.create_task(self._watch(opened))
+        self._bell.ring()
+
+    def _stay_closed(self, record: EngineRecord, error: TowlineError) -> None:
+        trouble = _trouble(error)
+        log.warning("engine.not_opened", engine=record.name, why=trouble.detail)
+        closed = ClosedEngine(record.spec.kind.value, trouble)
+        health = EngineHealth(self._clock(), trouble=trouble)
+        self._opened[record.name] = _Opened(record, OpenEngine(closed, closed, health), AsyncExitStack())
+        self._bell.ring()
+
+    async def open_all(self, known: Sequence[tuple[EngineRecord, EngineKeys | TowlineError]]) -> None:
+        """Open the added engines side by side; return when all are open, or soon without the slow ones."""
+        for record, keys in known:
+            if isinstance(keys, TowlineError):
+                self._stay_closed(record, keys)
+            else:
+                self._coming[record.name] = asyncio.create_task(self._come(record, keys))
+        if self._coming:
+            await asyncio.wait(list(self._coming.values()), timeout=FIRST_WAIT)
+
+    async def close(self, name: str) -> None:
+        """Let go of an engine; its containers go on running."""
+        coming = self._coming.get(name)
+        if coming is not None:
+            await _ended(coming)
+        opened = self._opened.pop(name, None)
+        if opened is None:
+            return
+        self._bell.ring()
+        if opened.watch is not None:
+            await _ended(opened.watch)
+        await opened.closing.aclose()
+
+    async def close_all(self) -> None:
+        """Let go of everything, the installation's own engine last."""
+        for name in sorted({*self._coming, *self._opened}, key=lambda each: each == self.own):
+            await self.close(name)
+
+    async def look(self, name: str) -> EngineHealth:
+        """Ask an engine now whether it answers, and return that."""
+        opened = self._opened[name]
+        await self._look(opened)
+        return opened.now.health
+
+    async def _come(self, record: EngineRecord, keys: EngineKeys) -> None:
+        try:
+            await self.open(record, keys)
+        finally:
+            del self._coming[record.name]
+
+    async def _watch(self, opened: _Opened) -> None:
+        while True:
+            await asyncio.sleep(AT_REST if opened.now.health.answers else IN_TROUBLE)
+            await self._look(opened)
+
+    async def _look(self, opened: _Opened) -> None:
+        """Note whether an engine answers; ``since`` changes only when that does."""
+        before = opened.now.health
+        try:
+            about = await opened.now.host.about()
+        except EngineFailed as failure:
+            health = replace(before, trouble=failure.finding)
+        else:
+            health = EngineHealth(before.since, about.version, _stranger(opened.record, about))
+        if health.answers != before.answers:
+            health = replace(health, since=self._clock())
+            log.info("engine.health", engine=opened.record.name, answers=health.answers)
+        opened.now = replace(opened.now, health=health)
+        if health.answers != before.answers:
+            self._bell.ring()
+
+
+def _stranger(record: EngineRecord, about: EngineAbout) -> Finding | None:
+    """Return that another engine answers than the one that was added."""
+    if not record.identities or not about.identities or set(record.identities) & set(about.identities):
+        return None
+    detail = f"another engine than the one that was added answers at {record.spec.address or record.name}"
+    return Finding(FindingCode.ENGINE_ERROR, detail)
+
+
+def _trouble(error: TowlineError) -> Finding:
+    if isinstance(error, EngineFailed):
+        return error.finding
+    return Finding(FindingCode.ENGINE_UNREACHABLE, str(error))
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
