@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from towline.engines.kubernetes.needs import NEEDED
+from towline.engines.kubernetes.needs import MIRRORING, NEEDED
 
 FILE = Path(__file__).resolve().parent / "helm" / "towline" / "files" / "rights.json"
 
@@ -18,9 +18,10 @@ def text() -> str:
             "resource": right.resource,
             "verbs": list(right.verbs),
             "clusterwide": right.is_clusterwide,
+            "mirrors": right in MIRRORING,
             "why": right.why,
         }
-        for right in NEEDED
+        for right in (*NEEDED, *MIRRORING)
     ]
     return json.dumps(rows, indent=2) + "\n"
 

@@ -24,7 +24,7 @@ KUBECONFIG = "/var/lib/towline/kubeconfig"
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory):
-    with built(tmp_path_factory.mktemp("image"), extras="kubernetes") as name:
+    with built(tmp_path_factory.mktemp("image"), extras="kubernetes postgresql") as name:
         yield name
 
 
@@ -116,7 +116,7 @@ def test_the_image_says_what_it_is_and_runs_as_nobody(image):
 
 def test_it_is_compiled_and_holds_nothing_that_only_building_needs(image):
     script = (
-        "import importlib.util as u, pathlib, towline, lightkube\n"
+        "import importlib.util as u, pathlib, towline, lightkube, psycopg\n"
         "root = pathlib.Path(towline.__file__).parent\n"
         "sources = list(root.rglob('*.py'))\n"
         "print(len(sources), sum(pathlib.Path(u.cache_from_source(str(s))).exists() for s in sources))\n"

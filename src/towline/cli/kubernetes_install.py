@@ -79,6 +79,13 @@ def _what(parser: argparse.ArgumentParser) -> None:
         help="give rights in these namespaces alone, with comma; the first is where packages run"
         " (default: the whole cluster, a namespace for each project)",
     )
+    parser.add_argument(
+        "--mirror-namespaces",
+        metavar="NAMES",
+        type=_names,
+        default=(),
+        help="namespaces into which secrets may be mirrored, with comma, for example 'web,shop-*'",
+    )
     parser.add_argument("--cpu", metavar="AMOUNT", default="100m", help="asked for (%(default)s)")
     parser.add_argument(
         "--memory", metavar="AMOUNT", default="512Mi", help="asked for, and the most (%(default)s)"

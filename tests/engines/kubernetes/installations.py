@@ -13,6 +13,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"watch_namespaces": ("apps", "shop")},
         {"watchNamespaces": ["apps", "shop"]},
     ),
+    "with mirrors": (
+        {"mirror_namespaces": ("web", "shop-*")},
+        {"mirrorNamespaces": ["web", "shop-*"]},
+    ),
     "with PostgreSQL": (
         {"database_secret": "towline-database", "replicas": 3},
         {"databaseSecret": "towline-database", "replicas": 3},

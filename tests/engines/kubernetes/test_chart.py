@@ -16,7 +16,7 @@ from parts.helm import CHART, helm, rendered
 from towline.domain.credential import Password
 from towline.engines.kubernetes.installation import manifests
 from towline.engines.kubernetes.installation.options import FIXED
-from towline.engines.kubernetes.needs import NEEDED
+from towline.engines.kubernetes.needs import MIRRORING, NEEDED
 from towline.store.keyring import Keyring
 
 KEEP = "helm.sh/resource-policy"
@@ -127,7 +127,7 @@ def test_the_notes_tell_how_to_go_on(extra, said):
 def test_the_charts_rights_are_the_table_of_the_code():
     rows = json.loads((CHART / "files" / "rights.json").read_text())
     assert [(row["group"], row["resource"], tuple(row["verbs"]), row["why"]) for row in rows] == [
-        (right.group, right.resource, right.verbs, right.why) for right in NEEDED
+        (right.group, right.resource, right.verbs, right.why) for right in (*NEEDED, *MIRRORING)
     ], "run make docs"
 
 

@@ -17,7 +17,7 @@ from towline.domain.errors import InvalidInput
 from towline.engines.kubernetes.installation import keyring, manifests
 from towline.engines.kubernetes.installation.carrying_out import amount
 from towline.engines.kubernetes.installation.options import Options
-from towline.engines.kubernetes.needs import NEEDED
+from towline.engines.kubernetes.needs import MIRRORING, NEEDED
 
 VERSIONS = ("1.25", "1.32", "1.37")
 
@@ -105,6 +105,12 @@ def test_the_rights_are_those_that_doctor_asks_for_each_with_its_reason():
     assert (subject["name"], subject["namespace"]) == ("towline", "towline")
 
 
+def test_mirrors_have_the_rights_that_they_need_and_only_where_they_are_wanted():
+    rules = made("with mirrors")["ClusterRole", ""]["rules"]
+    assert [each["resources"][0] for each in rules] == [right.resource for right in (*NEEDED, *MIRRORING)]
+    assert environment("with mirrors")["TOWLINE_KUBERNETES_MIRROR_NAMESPACES"] == "web shop-*"
+
+
 def test_in_chosen_namespaces_there_are_roles_and_nothing_is_clusterwide():
     documents = made("in other namespaces alone")
     assert {kind for kind, _ in documents} & {"ClusterRole", "ClusterRoleBinding"} == set()
@@ -132,9 +138,9 @@ def test_postgresql_has_replicas_on_several_nodes_and_no_volume():
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_settings_of_the_pod_are_settings_of_the_server_and_together_legal(case):
-    given = {name: value for name, value in environment(case).items() if value is not None}
     known = {variable for _, variable, *_ in config.settings()}
-    assert given.keys() <= known
+    assert environment(case).keys() <= known
+    given = {name: value for name, value in environment(case).items() if value is not None}
     loaded = config.load(
         {}, {name: value for name, value in given.items() if "TLS" not in name} | plain(given)
     )
@@ -198,6 +204,8 @@ def test_probes_ask_in_the_way_that_is_spoken():
         ({"allow_from": ("Ingress",)}, "allow-from"),
         ({"watch_namespaces": ("a.b",)}, "watch-namespaces"),
         ({"keyring_secret": ""}, "keyring-secret"),
+        ({"mirror_namespaces": ("Web",)}, "mirror-namespaces"),
+        ({"mirror_namespaces": ("web",), "watch_namespaces": ("apps",)}, "mirror-namespaces"),
         ({"storage_size": "10 GB"}, "storage-size"),
         ({"memory": "lots"}, "memory"),
         ({"settings": {"Log-Level": "debug"}}, "set"),

@@ -26,7 +26,8 @@ labels:
 {{- define "towline.granted" -}}
 {{- $rights := list }}
 {{- range .root.Files.Get "files/rights.json" | fromJsonArray }}
-{{- if or (eq $.kind "ClusterRole") (not .clusterwide) }}{{ $rights = append $rights . }}{{ end }}
+{{- $wanted := or (eq $.kind "ClusterRole") (not .clusterwide) }}
+{{- if and $wanted (or $.root.Values.mirrorNamespaces (not .mirrors)) }}{{ $rights = append $rights . }}{{ end }}
 {{- end }}
 apiVersion: rbac.authorization.k8s.io/v1
 kind: {{ .kind }}
@@ -82,6 +83,9 @@ subjects:
 {{- with .Values.watchNamespaces }}
 {{- $settings = append $settings (list "kubernetes_namespace" (first .)) }}
 {{- end }}
+{{- with .Values.mirrorNamespaces }}
+{{- $settings = append $settings (list "kubernetes_mirror_namespaces" (join " " .)) }}
+{{- end }}
 {{- if .Values.tlsSecret }}
 {{- $settings = append $settings (list "tls_cert" "/etc/towline/tls/tls.crt") }}
 {{- $settings = append $settings (list "tls_key" "/etc/towline/tls/tls.key") }}
@@ -123,6 +127,9 @@ subjects:
 {{- end }}
 {{- if and (not .Values.host) (or .Values.ingress.className .Values.ingress.tlsSecret .Values.ingress.annotations) }}
 {{- fail "host: an Ingress has none; give its host name" }}
+{{- end }}
+{{- if and .Values.mirrorNamespaces .Values.watchNamespaces }}
+{{- fail "mirrorNamespaces: mirrors reach namespaces of others, which rights in some alone do not; leave watchNamespaces out" }}
 {{- end }}
 {{- if gt (len (include "towline.instance" .)) 63 }}
 {{- fail "name: together with the namespace it is too long; use at most 63 letters" }}

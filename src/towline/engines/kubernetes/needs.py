@@ -51,3 +51,14 @@ NEEDED = (
     Right("", "events", ("list", "watch"), "why a pod does not start"),
     Right("", "pods/log", ("get",), "logs, and the last words of what ended"),
 )
+MIRRORING = (
+    Right("", "namespaces", ("list", "watch"), "where secrets are to be kept", is_clusterwide=True),
+    Right(
+        "",
+        "serviceaccounts",
+        ("get", "list", "watch", "patch"),
+        "whose pods use them",
+        is_clusterwide=True,
+    ),
+)
+"""What mirrors need beside those, in the whole cluster: they reach namespaces that are not Towline's."""

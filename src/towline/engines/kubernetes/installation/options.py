@@ -13,6 +13,7 @@ from towline.domain.image import ImageReference
 _NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,51}[a-z0-9])?")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
+_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\*?|\*")
 _QUANTITY = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:m|k|M|G|T|Ki|Mi|Gi|Ti)?")
 _SETTING = re.compile(r"[a-z][a-z0-9_]*")
 _NAME_RULE = "use at most 53 lower-case letters, digits and '-', the first a letter"
@@ -44,6 +45,7 @@ class Options:
     replicas: int = 1
     keyring_secret: str = "towline-keyring"  # noqa: S105  (the name of a Secret)
     watch_namespaces: Sequence[str] = ()
+    mirror_namespaces: Sequence[str] = ()
     cpu: str = "100m"
     memory: str = "512Mi"
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -95,6 +97,13 @@ class Options:
         if len(self.instance) > 63:
             problem = f"together with the namespace it is {len(self.instance)} letters long"
             raise InvalidInput("name", problem=problem, rule="use at most 63")
+        for pattern in self.mirror_namespaces:
+            _match("mirror-namespaces", pattern, _PATTERN, rule="name them, or write patterns as shop-*")
+        if self.mirror_namespaces and self.watch_namespaces:
+            problem = "mirrors reach namespaces of others, which rights in some alone do not"
+            raise InvalidInput(
+                "mirror-namespaces", problem=problem, rule="leave one of them out: --watch-namespaces"
+            )
         subdomains = (
             ("keyring-secret", self.keyring_secret),
             ("image-pull-secret", self.image_pull_secret),
@@ -138,7 +147,16 @@ class Options:
             raise InvalidInput("host", problem="an Ingress has none", rule="give its host name: --host")
 
 
-FIXED = ("data", "database", "engine", "keyring_command", "port", "tls_cert", "tls_key")
+FIXED = (
+    "data",
+    "database",
+    "engine",
+    "keyring_command",
+    "kubernetes_mirror_namespaces",
+    "port",
+    "tls_cert",
+    "tls_key",
+)
 """Settings that the documents say elsewhere too."""
 MANAGED_BY = "app.kubernetes.io/managed-by"
 INSTANCE = "app.kubernetes.io/instance"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from towline.engines.kubernetes.needs import NEEDED, Right
+from towline.engines.kubernetes.needs import MIRRORING, NEEDED, Right
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,7 +25,9 @@ def documents(options: Options) -> tuple[dict[str, Any], ...]:
         "automountServiceAccountToken": False,
     }
     if not options.watch_namespaces:
-        return (account, *_granted(options, NEEDED, kind="ClusterRole", metadata={"name": options.instance}))
+        everywhere = (*NEEDED, *(MIRRORING if options.mirror_namespaces else ()))
+        named = {"name": options.instance}
+        return (account, *_granted(options, everywhere, kind="ClusterRole", metadata=named))
     rights = [right for right in NEEDED if not right.is_clusterwide]
     granted = [
         document

@@ -152,6 +152,8 @@ def _environment(options: Options) -> Iterable[dict[str, Any]]:
     }
     if options.watch_namespaces:
         settings["kubernetes_namespace"] = options.watch_namespaces[0]
+    if options.mirror_namespaces:
+        settings["kubernetes_mirror_namespaces"] = " ".join(options.mirror_namespaces)
     if options.tls_secret:
         settings |= {"tls_cert": f"{_TLS}/tls.crt", "tls_key": f"{_TLS}/tls.key"}
     elif not options.trusted_proxies:
