@@ -121,6 +121,16 @@ class TestOnARealCluster(EngineSuite):
     test_a_port_that_is_closed_fails_the_probe_and_an_open_one_does_not = None
     test_a_probe_by_http_asks_as_it_was_told = None
     test_an_answer_that_is_an_error_fails_the_probe = None
+    test_an_exclusive_generation_ends_the_older_one = None
+
+    async def test_an_update_that_ended_is_taken_away_from_beside_what_serves(
+        self, lab: ClusterLab, watch: Watch
+    ) -> None:
+        await lab.engine.apply(lab.workload(FOREVER, generation=1))
+        await lab.engine.apply(lab.workload("sleep 3; exit 3", generation=2, exclusive=True))
+        await watch.until(lambda fact: fact.generation == 2 and fact.exit_code == 3)
+        assert await lab.engine.roll_back(GUID, generation=2) == 1
+        assert [fact.generation for fact in await lab.engine.inventory()] == [1]
 
     async def test_a_failing_process_is_started_again_after_a_pause(
         self, lab: ClusterLab, watch: Watch

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from engine_lab import GUID, workload
-from engine_suite import FOREVER, EngineSuite, Watch
+from engine_suite import FOREVER, EngineSuite, Watch, up
 
 from parts.kube.lab import Kubernetes, kubernetes
 from towline.domain.causes import FindingCode
 from towline.domain.package import LivenessProbe, RestartPolicy
 from towline.domain.workload import ReplicaState, Workload
+from towline.engines.kubernetes.naming import GENERATION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -52,6 +54,7 @@ class TestKubernetesEngine(EngineSuite):
 
     test_a_program_for_another_processor_is_a_finding = None
     test_too_much_memory_is_a_finding = None
+    test_an_exclusive_generation_ends_the_older_one = None
     test_the_images_own_settings_hold = None
     test_the_packages_settings_stand_above_the_images = None
     test_a_given_command_keeps_the_images_entrypoint = None
@@ -59,6 +62,27 @@ class TestKubernetesEngine(EngineSuite):
     test_a_port_that_is_closed_fails_the_probe_and_an_open_one_does_not = None
     test_a_probe_by_http_asks_as_it_was_told = None
     test_an_answer_that_is_an_error_fails_the_probe = None
+
+    async def test_an_update_that_ended_is_taken_away_from_beside_what_serves(
+        self, lab: KubernetesLab, watch: Watch
+    ) -> None:
+        await lab.engine.apply(lab.workload(FOREVER, generation=1))
+        update = lab.workload("sleep 0.3; exit 3", generation=2, exclusive=True)
+        await lab.engine.apply(update)
+        await watch.until(lambda fact: fact.generation == 2 and fact.exit_code == 3)
+        pods = [kept.uid for kept in lab.cluster.api.objects.of("pods") if kept.labels[GENERATION] == "1"]
+        assert await lab.engine.roll_back(GUID, generation=2) == 1
+        assert [fact.generation for fact in await lab.engine.inventory()] == [1]
+        assert [kept.uid for kept in lab.cluster.api.objects.of("pods")] == pods, "it was never touched"
+        assert await lab.engine.roll_back(GUID, generation=2) == 1, "it may be repeated"
+        await lab.engine.apply(replace(update, generation=3))
+        assert {fact.generation for fact in await lab.engine.inventory()} == {1, 3}
+
+    async def test_without_an_older_generation_nothing_is_taken_back(self, lab: KubernetesLab) -> None:
+        await lab.engine.apply(lab.workload(FOREVER, generation=2, exclusive=True))
+        assert await lab.engine.roll_back(GUID, generation=2) == 0
+        assert await lab.engine.roll_back("dep-unknown", generation=2) == 0
+        assert await up(lab.engine) == [2]
 
     async def test_a_container_that_fails_its_probe_is_ended_with_the_finding(
         self, lab: KubernetesLab, watch: Watch

@@ -52,18 +52,23 @@ def secret(registry, user: str = USER, password: str = PASSWORD):
     return {"kind": "Secret", "metadata": {"name": "pull"}, "spec": {"type": "Docker", "docker": docker}}
 
 
-def deploy(server, registry, password: str = PASSWORD) -> None:
-    server.call("POST", "/v2/secrets/", secret(registry, password=password))
+def package(registry, version: str, command: list[str], *, endpoint: bool = True):
     pull = {"depends": {"kind": "secret", "nameOrGUID": "pull"}}
     docker = {"image": f"{registry.netloc}/team/app:1", "pullSecret": pull}
     spec = {
         "runtime": "cloud",
         "cloud": {"replicas": 2},
-        "executables": [{"name": "app", "type": "docker", "docker": docker, "command": COMMAND}],
+        "executables": [{"name": "app", "type": "docker", "docker": docker, "command": command}],
         "environmentVars": [{"name": "WORD", "default": "swordfish"}],
     }
-    metadata = {"name": "app", "version": "v1"}
-    server.call("POST", "/v2/packages/", {"kind": "Package", "metadata": metadata, "spec": spec})
+    if endpoint:
+        spec["endpoints"] = [{"name": "web", "type": "internal-tcp", "port": 80, "targetPort": 8080}]
+    return {"kind": "Package", "metadata": {"name": "app", "version": version}, "spec": spec}
+
+
+def deploy(server, registry, password: str = PASSWORD, *, endpoint: bool = False) -> None:
+    server.call("POST", "/v2/secrets/", secret(registry, password=password))
+    server.call("POST", "/v2/packages/", package(registry, "v1", COMMAND, endpoint=endpoint))
     depends = {"kind": "package", "nameOrGUID": "app", "version": "v1"}
     body = {"kind": "Deployment", "metadata": {"name": "app", "depends": depends}}
     server.call("POST", "/v2/deployments/", {**body, "spec": {"runtime": "cloud"}})
@@ -149,6 +154,31 @@ def test_what_others_change_is_put_right_and_told_with_their_name(server, privat
     cluster.loop.call_soon_threadsafe(lambda: cluster.api.objects.begin_deletion(kept))
     until(lambda: any(each.uid != kept.uid for each in cluster.api.objects.of("deployments")), "a new one")
     until(lambda: runs(server), "the deployment to run again")
+
+
+def test_an_update_that_ends_is_taken_back_and_told_once(server, private, cluster):
+    deploy(server, private, endpoint=True)
+    until(lambda: runs(server), "the deployment to run")
+    before = sorted(kept.uid for kept in cluster.api.objects.of("pods"))
+    server.call("POST", "/v2/packages/", package(private, "v2", ["sh", "-c", "echo no; exit 3"]))
+    depends = {"kind": "package", "nameOrGUID": "app", "version": "v2"}
+    body = {"kind": "Deployment", "metadata": {"name": "app", "depends": depends}}
+    server.call("PATCH", "/v2/deployments/app/", {**body, "spec": {"runtime": "cloud"}})
+
+    def is_told() -> bool:
+        codes = [finding["code"] for finding in server.status("app").get("findings") or ()]
+        return {*codes[:-1]} == {"exited"} and codes[-1] == "update-rolled-back"
+
+    until(is_told, "the finding")
+    until(lambda: sorted(kept.uid for kept in cluster.api.objects.of("pods")) == before, "what serves alone")
+    assert server.status("app")["serving"] == 1
+    events = server.call("GET", "/v2/events/?kind=deployment.rolled-back")["items"]
+    assert [event["subject"]["name"] for event in events] == ["app"]
+    applied = len(cluster.api.bodies)
+    cluster.node.logins[private.netloc] = SECOND
+    server.call("PUT", "/v2/secrets/pull/", secret(private, *SECOND))
+    until(lambda: len(cluster.api.bodies) > applied, "a changed secret to have it tried again")
+    until(is_told, "the finding again")
 
 
 def test_a_killed_server_finds_its_pods_again(server, private, cluster):

@@ -271,6 +271,7 @@ class FakeEngine:
         self._open.set()
         self.keeps_credentials = False
         self.stuck: Exception | None = None
+        self.held: Exception | None = None
         self.applied: list[Workload] = []
         self.removed: list[tuple[str, int | None]] = []
         self.started: Counter[_Key] = Counter()
@@ -328,6 +329,8 @@ class FakeEngine:
 
     async def remove(self, deployment_guid: str, *, below: int | None = None) -> None:
         self._answer()
+        if self.held is not None:
+            raise self.held
         self.removed.append((deployment_guid, below))
         self._drop(lambda key: key[0] == deployment_guid and (below is None or key[1] < below))
 

@@ -214,3 +214,32 @@ async def test_two_reconcilers_start_nothing_twice(world):
         await seen(world, running)
     assert set(world.engine.started.values()) == {1}
     assert all(fact.state is ReplicaState.RUNNING for fact in await world.engine.inventory())
+
+
+async def test_what_keeps_a_deleted_deployment_from_going_is_told_until_it_is_gone(world):
+    await secret(world, "right")
+    made = await deploy(world)
+    async with reconciling(world):
+        await seen(world, running)
+        held = "its objects are held by the finalizers example.com/hold"
+        world.engine.held = EngineFailed(Finding(FindingCode.ENGINE_ERROR, held))
+        await world.deployments.delete(world.access, "talker")
+        status = await recorded(world, made, lambda status: status.findings)
+        assert (status.phase, status.findings[0].detail) == (Phase.STOPPED, held)
+        world.engine.held = None
+        world.clock.advance(seconds=6)
+        world.bell.ring()
+        status = await recorded(world, made, lambda status: not status.findings)
+    assert (made.guid, None) in world.engine.removed
+    assert status.phase is Phase.STOPPED
+
+
+async def recorded(world, made, is_so):
+    """Return the status of a deployment's record, deleted or not, once it is so."""
+    project = world.access.project.guid
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            record = await world.store.read(lambda tx: tx.deployments.get(project, "", guid=made.guid))
+            if is_so(record.status):
+                return record.status
+            await asyncio.sleep(0.005)

@@ -1,8 +1,8 @@
 """When an update is taken back, and what a deployment's status says then: pure.
 
-Only an *exclusive* update is: its start ended the generation that served. Any other runs beside that one,
-which simply goes on. A deployment whose update was taken back says so by a finding, and is left alone
-until its wish or a secret changes: every further try would interrupt what runs.
+Only an *exclusive* update is: its start ended the generation that served, or shares its address, as on
+Kubernetes. Any other runs beside it, which simply goes on. A deployment whose update was taken back says so
+by a finding, and is left alone until its wish or a secret changes: each further try would interrupt it.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class DeploymentRows(Protocol):
 
         ``release`` gives the lease back, else it is renewed to ``until``. Returns False, and saves
         nothing, when the lease was lost. A wake or wish that arrived since the claim keeps the
-        deployment due now. The status of a deployment deleted meanwhile stays Stopped.
+        deployment due now. A deployment deleted meanwhile stays Stopped, whatever an earlier walk says.
         """
 
     def wake(

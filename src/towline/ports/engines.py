@@ -31,8 +31,8 @@ class Engine(Protocol):
     async def apply(self, workload: Workload) -> None:
         """Pull what is missing and start what is not running of this generation; return once every
         container was started. Other generations are left alone, unless the workload is exclusive:
-        then they are ended after the pull and before the start, or after it where containers have
-        addresses of their own. The oldest of them may be kept, ended, for ``roll_back`` until ``remove``.
+        then they are ended after the pull and before the start; the oldest of them may be kept, ended, for
+        ``roll_back`` until ``remove``. Where containers have addresses of their own they serve on until then.
 
         Raises PullRefused when an image cannot be pulled, EngineFailed (a TowlineError with a
         ``finding``) when a container cannot be started. May be cancelled at any point and repeated.
@@ -45,8 +45,8 @@ class Engine(Protocol):
         """End and delete all containers of a deployment, or only those of generations before ``below``."""
 
     async def roll_back(self, deployment_guid: str, *, generation: int) -> int:
-        """End ``generation`` and let the one run again that an exclusive start ended and kept; return its
-        number. Return 0 where none was kept: then nothing is changed.
+        """End ``generation`` and let the one run again that served before an exclusive start; return its
+        number. Return 0 where that was not kept: then nothing is changed.
 
         Raises EngineFailed when it cannot be started.
         """

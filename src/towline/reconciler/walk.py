@@ -136,11 +136,13 @@ class Walk:
             await self._engine.remove(guid)
         except EngineFailed as failure:
             log.warning("deployment.remove_failed", deployment=guid, finding=failure.finding.code.value)
-            await self._release(self._deployment.status, due=self._clock() + progress.FIRST_PAUSE)
+            now = self._clock()
+            held = replace(self._deployment.status, findings=(failure.finding.about(at=now),))
+            await self._release(held, due=now + progress.FIRST_PAUSE)
             return
         self._observed.forget(guid)
         log.info("deployment.removed", deployment=guid)
-        await self._release(self._deployment.status, due=None)
+        await self._release(replace(self._deployment.status, findings=()), due=None)
 
     async def _start(self) -> bool:
         """Prove, pull and start the generation; return whether it was started, settled if not."""

@@ -8,8 +8,10 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
+from parts import recorded
 from parts.kube.workloads import GUID, LOGIN, REGISTRY, executable, workload
 from towline.domain.causes import FindingCode
 from towline.domain.credential import Credential, Password
@@ -18,6 +20,8 @@ from towline.domain.package import RestartPolicy
 from towline.domain.workload import ReplicaState
 from towline.engines.kubernetes import access
 from towline.engines.kubernetes.cluster import Cluster
+from towline.engines.kubernetes.naming import Names
+from towline.engines.kubernetes.seen import SeenNamespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,6 +157,39 @@ async def test_a_finalizer_is_respected_and_named(cluster: Kubernetes) -> None:
     await engine.remove(GUID)
     assert named(cluster, "pods") == []
     await engine.close()
+
+
+async def test_a_namespace_that_does_not_go_is_told_with_what_holds_it(
+    cluster: Kubernetes, engine: KubernetesEngine
+) -> None:
+    (namespace,) = [Names("lab").namespace_of(workload().project_guid)]
+    kept = cluster.api.objects.create(("namespaces", "", namespace), {"metadata": {}}, manager="kubectl")
+    cluster.api.objects.begin_deletion(kept)
+    said = "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances"
+    condition = {"type": "NamespaceFinalizersRemaining", "status": "True", "message": said}
+    cluster.api.objects.set_system(kept, {"status": {"phase": "Terminating", "conditions": [condition]}})
+    with pytest.raises(EngineFailed) as caught:
+        await engine.apply(workload())
+    assert (
+        caught.value.finding.detail
+        == f"namespace {namespace} is being deleted: {said}; it is made anew after that"
+    )
+    assert named(cluster, "secrets") == []
+    cluster.api.objects.delete(kept)
+    await engine.apply(workload())
+    assert await states(engine) == {ReplicaState.RUNNING}
+
+
+def test_the_recorded_namespace_says_what_it_waits_for() -> None:
+    path = recorded.FOLDER / "18-namespace-deletion" / "watch-namespaces.jsonl"
+    seen = [
+        msgspec.json.decode(msgspec.json.encode(record["event"]["object"]), type=SeenNamespace)
+        for line in path.read_bytes().splitlines()
+        if "event" in (record := msgspec.json.decode(line)) and record["event"]["type"] == "MODIFIED"
+    ]
+    told = [each.held_by for each in seen]
+    assert "Some resources are remaining: pods. has 2 resource instances" in told
+    assert told[-1] == ""
 
 
 async def test_an_engine_that_starts_adopts_what_runs_and_asks_little(cluster: Kubernetes) -> None:

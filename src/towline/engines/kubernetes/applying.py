@@ -14,9 +14,10 @@ from towline.domain.causes import FindingCode, Remedy
 from towline.domain.errors import EngineFailed
 from towline.domain.findings import Finding
 from towline.domain.workload import ReplicaState
-from towline.engines.kubernetes import objects, refusals, verdicts
+from towline.engines.kubernetes import objects, refusals, texts, verdicts
 from towline.engines.kubernetes.cluster import ClusterRefused
 from towline.engines.kubernetes.naming import NUDGED, Place
+from towline.engines.kubernetes.seen import SeenNamespace
 
 if TYPE_CHECKING:
     from lightkube.models.meta_v1 import OwnerReference
@@ -105,9 +106,16 @@ class Applying:
             return
         metadata = await self._cluster.apply(documents.namespace, plural="namespaces")
         if metadata.deletion_timestamp is not None:
-            detail = f"namespace {name} is being deleted; it is made anew when it is gone"
+            detail = (
+                f"namespace {name} is being deleted{await self._what_holds(name)}; it is made anew after that"
+            )
             raise EngineFailed(Finding(FindingCode.ENGINE_ERROR, detail))
         self._namespaces.add(name)
+
+    async def _what_holds(self, namespace: str) -> str:
+        """Return what keeps a namespace from going, empty where the server does not say."""
+        seen = await self._cluster.get(SeenNamespace, namespace)
+        return f": {texts.shown(seen.held_by)}" if seen is not None and seen.held_by else ""
 
     def _known_owners(self, documents: Documents) -> Sequence[OwnerReference]:
         """Return the owners that are in the cluster already; none unless all of them are."""

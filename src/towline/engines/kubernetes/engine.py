@@ -76,8 +76,8 @@ class KubernetesEngine:
     async def apply(self, workload: Workload) -> None:
         """Apply a generation and return once it was started, see the port.
 
-        An exclusive one ends the older after its own start: pods have addresses of their own. What could
-        not start and never ran is taken away again where only a person can mend the cause; where the
+        An older generation serves on beside an exclusive one too, as pods have addresses of their own. What
+        could not start and never ran is taken away again where only a person can mend the cause; where the
         cluster may mend it by itself, it stays and tries on.
         """
         async with self._turn(workload.deployment_guid):
@@ -88,8 +88,6 @@ class KubernetesEngine:
                 except NeverStarted as failure:
                     await self._end([failure.place])
                     raise refusals.of_finding(failure.finding) from failure
-                if workload.exclusive:
-                    await self._remove(workload.deployment_guid, below=workload.generation)
 
     def observe(self) -> AsyncIterator[Fact]:
         """Yield every fact from now on."""
@@ -102,9 +100,24 @@ class KubernetesEngine:
             with _translated():
                 await self._remove(deployment_guid, below=below)
 
-    async def roll_back(self, deployment_guid: str, *, generation: int) -> int:  # noqa: ARG002  (the port's)
-        """Return 0: older generations run on until a new one has proved itself: none is kept, ended."""
-        return 0
+    async def roll_back(self, deployment_guid: str, *, generation: int) -> int:
+        """Take a generation away, so that the one which serves on is alone again, see the port."""
+        async with self._turn(deployment_guid):
+            await self._observing.synced()
+            with _translated():
+                holdings = self._observing.holdings
+                held = sorted(
+                    (
+                        place
+                        for place in holdings.of_deployment(deployment_guid)
+                        if place.generation <= generation and not holdings.get(place).is_empty
+                    ),
+                    key=lambda place: place.generation,
+                )
+                if not held or held[0].generation == generation:
+                    return 0
+                await self._end(held[1:])
+                return held[0].generation
 
     def logs(
         self,

@@ -113,7 +113,8 @@ class Settling:
         if seen is None:
             return _Standing(reason="there is no such namespace")
         if seen.metadata.deletion_timestamp is not None:
-            return _Standing(reason="the namespace is being deleted")
+            held = f": {texts.shown(seen.held_by)}" if seen.held_by else ""
+            return _Standing(reason=f"the namespace is being deleted{held}")
         manager = self._names.mirror_manager
         copy = self._watch.copies(namespace).get(order.mirror.object_name)
         if copy is not None and copy.metadata.deletion_timestamp is not None:

@@ -242,6 +242,22 @@ class SeenNamespace(msgspec.Struct, frozen=True):
     metadata: Metadata
     status: _PodStatus = _PodStatus()
 
+    @property
+    def held_by(self) -> str:
+        """What keeps one from going that is being deleted, finalizers by name, in the server's words."""
+        told = {
+            each.type: each.message or "" for each in self.status.conditions or () if each.status == "True"
+        }
+        return next((told[kind] for kind in _HOLDING if kind in told), "")
+
+
+_HOLDING = (
+    "NamespaceFinalizersRemaining",
+    "NamespaceContentRemaining",
+    "NamespaceDeletionContentFailure",
+    "NamespaceDeletionDiscoveryFailure",
+)
+"""Conditions of a namespace that does not go, the most telling first."""
 
 Seen = SeenDeployment | SeenReplicaSet | SeenPod | SeenEvent | SeenSecret
 

@@ -34,7 +34,7 @@ RETURNING {_COLUMNS}, epoch, wakes, due_at
 _SETTLE = """
 UPDATE deployments SET
   phase         = CASE WHEN deleted_at IS NULL THEN :phase ELSE phase END,
-  status        = CASE WHEN deleted_at IS NULL THEN :status ELSE status END,
+  status        = CASE WHEN deleted_at IS NULL OR :phase = 'Stopped' THEN :status ELSE status END,
   due_at        = CASE WHEN wakes = :wakes THEN :due ELSE due_at END,
   lease_owner   = CASE WHEN :release = 1 THEN NULL ELSE lease_owner END,
   lease_expires = CASE WHEN :release = 1 THEN NULL ELSE :until END
