@@ -271,7 +271,7 @@ class EngineSuite:
         assert await log_of(lab.engine, workload, tail=0) == ""
 
     async def test_a_log_tells_on_request_when_each_line_came(self, lab: Lab, watch: Watch) -> None:
-        script = "echo one; sleep 0.3; echo; printf two; sleep 0.1; echo ' words'"
+        script = "echo one; sleep 1.1; echo; printf two; sleep 0.1; echo ' words'"
         began = datetime.now(UTC)
         workload = lab.workload(script, restart=RestartPolicy.NEVER)
         await lab.engine.apply(workload)
@@ -281,7 +281,7 @@ class EngineSuite:
             stamps, texts = zip(*(line.split(" ", 1) for line in told.splitlines()), strict=True)
             assert texts == ("one", "", "two words")
             times = [datetime.fromisoformat(stamp) for stamp in stamps]
-            # the sleep of a container is not the clock of the host, so the span is asked for with some grace
+            # podman tells whole seconds; a container's sleep is not the host's clock, so with some grace
             assert (times[1] - times[0]).total_seconds() > 0.2
             assert began - timedelta(seconds=1) < times[0] <= times[1] <= times[2]
             assert times[2] < datetime.now(UTC) + timedelta(seconds=1)

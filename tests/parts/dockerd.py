@@ -41,6 +41,11 @@ class Dockerd:
         return self.host.removeprefix("unix://")
 
     @property
+    def is_podman(self) -> bool:
+        """Whether it is podman that answers, which takes Docker's API only so far (decision 34)."""
+        return any(part["Name"] == "Podman Engine" for part in self.ask("GET", "/version")["Components"])
+
+    @property
     def log(self) -> Path:
         """The daemon's own log."""
         assert self.folder is not None
@@ -105,6 +110,11 @@ class Dockerd:
     def now(self) -> str:
         """Return the Engine's time as its events take it."""
         return f"{datetime.fromisoformat(self.ask('GET', '/info')['SystemTime']).timestamp():.6f}"
+
+    def events(self, since: str) -> str:
+        """Return what the Engine has told since then, as it wrote it; podman knows no end of it."""
+        until = "" if self.is_podman else f"&until={self.now()}"
+        return str(self.ask("GET", f"/events?stream=false&since={since}{until}"))
 
     def containers(self, **labels: str) -> list[Any]:
         """Return the descriptions of all containers with these labels of Towline's."""

@@ -31,6 +31,11 @@ class Containers:
         self._daemon = daemon
         self._installation = installation
 
+    @property
+    def are_checked(self) -> bool:
+        """Whether the Engine asks commands inside by itself; podman leaves that to systemd, if any."""
+        return not self._daemon.is_podman
+
     async def listed(self, deployment_guid: str = "") -> Sequence[Mapping[str, Json]]:
         """Return this Towline's containers, or those of one deployment, running or not."""
         wanted = [f"{places.INSTALLATION}={self._installation}"]
@@ -123,6 +128,16 @@ class Containers:
         rows = found.get("Processes") or () if isinstance(found, dict) else ()  # podman's may be empty
         commands = [" ".join(row[1:]) for row in rows]
         return any(text.endswith(("runc init", "/exe init")) for text in commands)
+
+    async def execute(self, ident: str, command: Sequence[str]) -> int:
+        """Run a command inside a container, as its user; return its exit code."""
+        asked = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True}
+        made = await self._daemon.ask("POST", f"/containers/{ident}/exec", body=asked)
+        path = f"/exec/{made['Id']}"
+        async with self._daemon.stream("POST", f"{path}/start", {}, body={"Detach": False}) as content:
+            async for _ in content.iter_any():
+                pass  # what it says is nobody's; its end is waited for
+        return int((await self._daemon.ask("GET", f"{path}/json")).get("ExitCode") or 0)
 
     def log(
         self, ident: str, *, follow: bool, tail: int | None, goes_on: logs.GoesOn, timestamps: bool

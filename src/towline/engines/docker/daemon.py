@@ -54,6 +54,7 @@ class About:
 
     version: str
     platform: Platform
+    is_podman: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ class Daemon:
         self._tunnel = Tunnel(address) if address.by_ssh else None
         self._session: aiohttp.ClientSession | None = None
         self._version = ""
+        self.is_podman = False
+        """Whether podman answers, known from the first answer on; decision 34 says what that changes."""
 
     async def close(self) -> None:
         """Close all connections."""
@@ -88,10 +91,13 @@ class Daemon:
         try:
             spoken = min(_number(found["ApiVersion"]), NEWEST_KNOWN)
             oldest = _number(found.get("MinAPIVersion") or "1.0")
-            about = About(str(found["Version"]), Platform(str(found["Os"]), str(found["Arch"])))
+            platform = Platform(str(found["Os"]), str(found["Arch"]))
+            parts = [str(part.get("Name", "")) for part in found.get("Components") or ()]
+            about = About(str(found["Version"]), platform, "Podman Engine" in parts)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise self.unreachable(ValueError("what answers is no Docker Engine")) from error
         self._version = "/v{}.{}".format(*max(spoken, oldest))
+        self.is_podman = about.is_podman
         return about
 
     async def identity(self) -> tuple[str, ...]:
@@ -144,14 +150,16 @@ class Daemon:
         path: str,
         query: Mapping[str, str],
         *,
+        body: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[aiohttp.StreamReader]:
         """Open an answer that comes bit by bit; failures while it comes are translated too."""
         await self._settled()
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT)
+        data, headers = _sent(body, headers)
         try:
             async with (await self._opened()).request(
-                method, self.address.url + self._version + path, params=query, headers=headers,
+                method, self.address.url + self._version + path, params=query, data=data, headers=headers,
                 timeout=timeout,
             ) as answer:  # fmt: skip
                 if answer.status >= 400:
@@ -180,8 +188,7 @@ class Daemon:
         patience: float,
     ) -> Json:
         timeout = aiohttp.ClientTimeout(total=patience, sock_connect=_CONNECT)
-        data = None if body is None else msgspec.json.encode(body).ljust(LOGGED_BY_DEBUG + 1)
-        headers = {**(headers or {}), **({"Content-Type": "application/json"} if data else {})}
+        data, headers = _sent(body, headers)
         try:
             async with (await self._opened()).request(
                 method, self.address.url + path, params=query, data=data, headers=headers, timeout=timeout
@@ -232,6 +239,16 @@ async def lines(content: aiohttp.StreamReader) -> AsyncIterator[Json]:
             raise aiohttp.ClientPayloadError("a line without end")
     if document := _decoded(rest):
         yield document
+
+
+def _sent(
+    body: Mapping[str, object] | None, headers: Mapping[str, str] | None
+) -> tuple[bytes | None, Mapping[str, str]]:
+    """Return what is sent: a body too long for a log, and the headers."""
+    if body is None:
+        return None, headers or {}
+    data = msgspec.json.encode(body).ljust(LOGGED_BY_DEBUG + 1)
+    return data, {**(headers or {}), "Content-Type": "application/json"}
 
 
 def _decoded(content: bytes) -> Json:

@@ -45,8 +45,11 @@ def container(
     executable: WorkloadExecutable,
     image: str,
     network: str,
+    checked: bool = True,
 ) -> Document:
-    """Return the body of ``POST /containers/create``; ``image`` is what the Engine calls it."""
+    """Return the body of ``POST /containers/create``; ``image`` is what the Engine calls it, ``checked`` says
+    whether the Engine is to ask a probe that is a command.
+    """
     published = workload.ports if network not in (HOST_NETWORK, "none") else ()
     return {
         "Image": image,
@@ -55,7 +58,7 @@ def container(
         "Env": [f"{name}={value.reveal()}" for name, value in executable.environment.items()],
         "User": user(executable),
         "StopTimeout": workload.stop_seconds,
-        "Healthcheck": healthcheck(executable.probe),
+        "Healthcheck": healthcheck(executable.probe if checked else None),
         "ExposedPorts": {f"{port}/tcp": {} for port in published},
         **({"Entrypoint": list(executable.entrypoint)} if executable.entrypoint else {}),
         **({"Cmd": list(executable.command)} if executable.command else {}),

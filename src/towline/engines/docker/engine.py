@@ -105,6 +105,8 @@ class DockerEngine:
             about = await self._daemon.about()
             self.platform = about.platform
             log.info("engine.found", address=str(self._address), version=about.version)
+            if about.is_podman:
+                log.warning("engine.takes_no_tokens", address=str(self._address))
         self._spawn(self._watch.run())
 
     async def close(self) -> None:
@@ -260,7 +262,7 @@ class DockerEngine:
         name = place.container(self._installation)
         asked = document.container(
             self._installation, place, workload=workload, executable=executable,
-            image=called(executable.image), network=network,
+            image=called(executable.image), network=network, checked=self._containers.are_checked,
         )  # fmt: skip
         ident = ""
         try:
@@ -286,7 +288,8 @@ class DockerEngine:
             last = seen.lines[-1].decode(errors="replace")
             if refusals.ended_before_it_began(last) is not None:
                 raise Refused(400, last)
-        await self._watch.look(ident)
+        if seen is not None and seen.is_running:  # else its end is told by its event, which says more
+            await self._watch.look(ident)
 
     async def _remove(self, deployment_guid: str, *, below: int | None) -> None:
         doomed = [

@@ -52,13 +52,20 @@ class Seen:
         return moment(str(self.state.get("StartedAt", "")))
 
     @property
+    def exit_code(self) -> int:
+        """With what its last process ended."""
+        return int(self.state.get("ExitCode") or 0)
+
+    @property
     def needs_start(self) -> bool:
         """Whether it is down for another reason than that its restart policy lets it rest."""
         return _state(self) is ReplicaState.FAILED
 
 
-def fact(seen: Seen, *, at: datetime) -> Fact:
-    """Return what was seen, as a fact."""
+def fact(seen: Seen, *, at: datetime, out_of_memory: bool = False, unwell: str = "") -> Fact:
+    """Return what was seen, as a fact; how a process ended that is down is told as in ``ended``."""
+    if unwell and not seen.is_running:
+        return ended(seen, exit_code=seen.exit_code, out_of_memory=False, unwell=unwell, at=at)
     state = _state(seen)
     is_up = state is ReplicaState.RUNNING
     return told(
@@ -66,9 +73,9 @@ def fact(seen: Seen, *, at: datetime) -> Fact:
         state,
         at=at,
         started_at=seen.started_at,
-        exit_code=None if is_up or state is ReplicaState.FAILED else _exit_code(seen),
+        exit_code=None if is_up or state is ReplicaState.FAILED else seen.exit_code,
         restarts=seen.restarts,
-        finding=None if is_up else _finding(seen, state),
+        finding=None if is_up else _finding(seen, state, out_of_memory=out_of_memory),
     )
 
 
@@ -181,18 +188,13 @@ def _state(seen: Seen) -> ReplicaState:
         return ReplicaState.RUNNING
     if seen.state.get("Restarting"):
         return ReplicaState.BACKING_OFF
-    if seen.state.get("Status") == "exited" and seen.kept.rests(_exit_code(seen)):
+    if seen.state.get("Status") == "exited" and seen.kept.rests(seen.exit_code):
         return ReplicaState.EXITED
     return ReplicaState.FAILED
 
 
-def _exit_code(seen: Seen) -> int:
-    return int(seen.state.get("ExitCode") or 0)
-
-
-def _finding(seen: Seen, state: ReplicaState) -> Finding:
+def _finding(seen: Seen, state: ReplicaState, *, out_of_memory: bool) -> Finding:
     if state is ReplicaState.FAILED:
         detail = _NEVER_STARTED if seen.state.get("Status") == "created" else _FROM_OUTSIDE
         return Finding(FindingCode.ENGINE_ERROR, detail)
-    killed = bool(seen.state.get("OOMKilled"))
-    return exit_finding(_exit_code(seen), out_of_memory=killed, lines=seen.lines)
+    return exit_finding(seen.exit_code, out_of_memory=out_of_memory, lines=seen.lines)

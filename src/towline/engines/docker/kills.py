@@ -4,6 +4,7 @@ An Engine marks a container ``OOMKilled`` only if the kernel's word came before 
 they race: of two such ends one may be marked. Its event ``oom`` may come after ``die``, or never, where the
 control group was gone before the word was read. What is always told, and before the process ends, is a kill
 that came through the Engine. So an end by SIGKILL under a memory limit that nobody asked for is the kernel's.
+podman names no signal; of a stop it tells no kill, but the stop, and before the end. Docker tells that after.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ class Kills:
         """Take in an event of a container."""
         if action == "oom":
             self._out_of_memory.add(ident)
-        elif action == "kill" and attributes.get("signal") == _SIGKILL:
+        elif action == "stop" or (action == "kill" and attributes.get("signal", _SIGKILL) == _SIGKILL):
             self._asked_for.add(ident)
-        elif action in ("start", "destroy"):
+        elif action in ("start", "destroy", "remove"):
             self.forget(ident)
 
     def was_out_of_memory(self, ident: str, exit_code: int, *, state: Json, limited: bool) -> bool:

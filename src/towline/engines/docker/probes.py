@@ -1,6 +1,7 @@
 """Asking a container from outside whether it still works: by a connection or HTTP.
 
-The meaning of the settings is Kubernetes' own (core/v1 Probe). A command inside is asked by the Engine.
+The meaning of the settings is Kubernetes' own (core/v1 Probe). A command inside is asked by the Engine, or
+by us through the Engine where that does not.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import asyncio
 import os
 import ssl
 import time
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -24,16 +26,20 @@ _GUARD = Guard()
 _FINE = range(200, 400)
 
 
-async def until_unwell(probe: LivenessProbe, host: str) -> str:
+Inside = Callable[[], Awaitable[str]]
+"""Runs the probe's command inside the container; returns what is wrong, "" when nothing is."""
+
+
+async def until_unwell(probe: LivenessProbe, host: str, inside: Inside | None = None) -> str:
     """Ask again and again; return why the container is to end once it failed often enough.
 
-    ``host`` is where the container's ports are reached.
+    ``host`` is where the container's ports are reached; ``inside`` asks a probe that is a command.
     """
     await asyncio.sleep(probe.initial_delay)
     said_no = said_yes = 0
     while True:
         began = time.monotonic()
-        trouble = await _asked(probe, host)
+        trouble = await _asked(probe, host, inside)
         said_yes = 0 if trouble else said_yes + 1
         if trouble:
             said_no += 1
@@ -44,10 +50,12 @@ async def until_unwell(probe: LivenessProbe, host: str) -> str:
         await asyncio.sleep(max(0.0, began + probe.period - time.monotonic()))
 
 
-async def _asked(probe: LivenessProbe, host: str) -> str:
+async def _asked(probe: LivenessProbe, host: str, inside: Inside | None) -> str:
     """Ask once; return what is wrong, "" when nothing is."""
     try:
         async with asyncio.timeout(probe.timeout):
+            if inside is not None:
+                return await inside()
             return await (_http(probe, host) if probe.path else _connected(probe, host))
     except TimeoutError:
         return f"no answer within {probe.timeout:g} s"

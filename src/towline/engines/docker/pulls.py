@@ -72,9 +72,11 @@ class Pulls:
             log.info("token.renewed", image=str(image), turn=turn)
 
     async def _login(self, image: ImageReference, access: PullAccess) -> PullToken | Credential | None:
-        """Return the least that opens the image: the credential itself only where no token is given."""
-        if access.credential is None:
-            return None
+        """Return the least that opens the image: the credential itself only where no token is given, or
+        taken: podman knows no ``registrytoken`` (decision 34).
+        """
+        if access.credential is None or self._daemon.is_podman:
+            return access.credential
         token = await self._tokens.pull_token(image, access, now=self._clock())
         return access.credential if token is None else token
 

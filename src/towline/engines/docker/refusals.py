@@ -69,7 +69,7 @@ _HINTS = {
     FindingCode.TLS_UNKNOWN_AUTHORITY: "Put the authority's certificate on the Engine's machine, into"
     " /etc/docker/certs.d/{host}/ca.crt: an Engine takes none from a secret.",
     FindingCode.PLAIN_HTTP_REGISTRY: 'Add "{host}" to insecure-registries in /etc/docker/daemon.json on the'
-    " Engine's machine, or give the registry a certificate.",
+    " Engine's machine (podman: insecure = true in registries.conf), or give the registry a certificate.",
     FindingCode.IMAGE_REFUSED: "The Engine cannot unpack a layer; one older than 23.0 knows no zstd:"
     " update it or push the image with gzip layers.",
     FindingCode.REGISTRY_DNS: "Towline finds the registry and the Engine does not: see to the name service"

@@ -42,6 +42,8 @@ log = structlog.get_logger("towline.engine.docker")
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 HEARTBEAT = 10.0
 _LOOKS_AT_ONCE = 16
+_GONE = ("destroy", "remove")
+"""What Docker and podman call the event of a container that is deleted."""
 
 
 class Watch:
@@ -114,7 +116,9 @@ class Watch:
 
     def fact(self, seen: Seen) -> Fact:
         """Return what was seen, as a fact; what was told already keeps its date."""
-        now = facts.fact(self._counted(seen), at=self._clock())
+        unwell = self.wellness.verdict(seen.ident) if self.wellness is not None else ""
+        killed = self._was_out_of_memory(seen, seen.exit_code)
+        now = facts.fact(self._counted(seen), at=self._clock(), out_of_memory=killed, unwell=unwell)
         last = self._last.get(seen.ident)
         return last if last is not None and facts.are_alike(last, now) else now
 
@@ -131,9 +135,20 @@ class Watch:
             self._since = f"{told.timestamp():.6f}" if told else ""
         wanted = {"type": ["container"], "label": [f"{places.INSTALLATION}={self._installation}"]}
         query = {"filters": json.dumps(wanted), **({"since": self._since} if self._since else {})}
-        async with self._daemon.stream("GET", "/events", query) as content:
+        await all_of([self._attend(query), self._beat()])
+
+    async def _attend(self, query: dict[str, str]) -> None:
+        """Look at everything, and hear events from a moment before that on.
+
+        podman answers with the first event only, and forgets none; Docker remembers some 250.
+        """
+        looks_first = self._daemon.is_podman
+        if looks_first:
             await self._look_at_all()
-            await all_of([self._hear(content), self._beat()])
+        async with self._daemon.stream("GET", "/events", query) as content:
+            if not looks_first:
+                await self._look_at_all()
+            await self._hear(content)
 
     async def _hear(self, content: aiohttp.StreamReader) -> None:
         async for event in lines(content):
@@ -167,12 +182,12 @@ class Watch:
         self._kills.heard(ident, action, attributes)
         at = datetime.fromtimestamp(int(event.get("timeNano") or 0) / 1e9, UTC)
         if ident in self._leaving:
-            if action == "destroy":
+            if action in _GONE:
                 self._leaving.discard(ident)
             return
         if action == "die":
             await self._died(ident, kept, int(attributes.get("exitCode") or 0), event=at)
-        elif action == "destroy":
+        elif action in _GONE:
             self._gone(ident)
         elif action == "create":
             self._made(kept, ident)
@@ -185,12 +200,13 @@ class Watch:
         """Tell of a start, also when the process has ended since: its end is told by the next event."""
         async with self._turn(ident):
             seen = await self._containers.seen(ident)
-            if seen is not None:
-                seen = facts.as_of(self._counted(seen), event, last=self._last.get(ident), is_start=True)
-                if not seen.is_running:
-                    self._publish(ident, facts.began(seen, at=self._clock()))
-                    return
-        await self.look(ident)
+            if seen is None:
+                return
+            self._known[ident] = seen.kept
+            then = facts.as_of(self._counted(seen), event, last=self._last.get(ident), is_start=True)
+            self._publish(ident, self.fact(seen) if then.is_running else facts.began(then, at=self._clock()))
+        if self.wellness is not None:
+            self.wellness.note(seen)
 
     async def _died(self, ident: str, kept: Kept, exit_code: int, *, event: datetime) -> None:
         """Tell of a process's end, also when the Engine has started the next one already."""
@@ -200,9 +216,7 @@ class Watch:
                 return
             self._known[ident] = kept
             unwell = self.wellness.verdict(ident) if self.wellness is not None else ""
-            out_of_memory = self._kills.was_out_of_memory(
-                ident, exit_code, state=seen.state, limited=seen.is_limited
-            )
+            out_of_memory = self._was_out_of_memory(seen, exit_code)
             self._kills.forget(ident)
             if seen.needs_start and not unwell:
                 self._publish(ident, self.fact(seen))
@@ -218,6 +232,9 @@ class Watch:
             self._publish(ident, ended)
         if self.wellness is not None:
             self.wellness.note(seen)
+
+    def _was_out_of_memory(self, seen: Seen, exit_code: int) -> bool:
+        return self._kills.was_out_of_memory(seen.ident, exit_code, state=seen.state, limited=seen.is_limited)
 
     def _counted(self, seen: Seen) -> Seen:
         return seen if self.wellness is None else self.wellness.counted(seen)

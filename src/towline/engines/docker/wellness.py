@@ -1,7 +1,8 @@
 """Ending containers whose liveness probe fails, and starting them again as their restart policy says.
 
-The Engine itself asks commands inside (its health check) and only tells; connections and HTTP are asked
-from here. An Engine starts nothing again that somebody ended, so after such an end this room does.
+The Engine itself asks commands inside (its health check) and only tells, podman not even that; connections
+and HTTP are asked from here. An Engine starts nothing again that somebody ended, so after such an end this
+room does.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,10 +19,12 @@ from towline.domain.errors import EngineFailed
 from towline.engines.docker import probes
 from towline.engines.docker.daemon import Refused
 from towline.engines.docker.document import LONGEST_GRACE
+from towline.engines.wording import cleaned
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from towline.domain.package import LivenessProbe
     from towline.engines.docker.containers import Containers
     from towline.engines.docker.facts import Seen
     from towline.engines.docker.places import Kept
@@ -71,7 +75,7 @@ class Wellness:
             return
         if health.get("Status") == "unhealthy":
             self._spawn(care, self._end(seen.ident, seen.kept, care, checked(health)))
-        elif not seen.kept.probe.command and care.asked_since != seen.started_at:
+        elif care.asked_since != seen.started_at and not self._is_asked_by_the_engine(seen.kept.probe):
             care.asked_since = seen.started_at
             self._spawn(care, self._ask(seen, care))
 
@@ -102,14 +106,25 @@ class Wellness:
         if probe is None:
             return
         host = seen.address if seen.address and self._reaches_containers else self._here
-        trouble = await probes.until_unwell(probe, host)
+        inside = partial(self._asked_inside, seen.ident, probe) if probe.command else None
         try:
+            trouble = await probes.until_unwell(probe, host, inside)
             now = await self._containers.seen(seen.ident)
         except (EngineFailed, Refused):
             care.asked_since = None  # when the Engine answers again, the next look begins anew
             return
         if now is not None and now.is_running and now.started_at == seen.started_at:
             await self._end(seen.ident, seen.kept, care, trouble)
+
+    def _is_asked_by_the_engine(self, probe: LivenessProbe) -> bool:
+        return bool(probe.command) and self._containers.are_checked
+
+    async def _asked_inside(self, ident: str, probe: LivenessProbe) -> str:
+        try:
+            code = await self._containers.execute(ident, probe.command)
+        except Refused as refused:
+            return f"the command could not be run: {cleaned(refused.said.encode())}"
+        return f"the command ended with {code}" if code else ""
 
     async def _end(self, ident: str, kept: Kept, care: _Care, why: str) -> None:
         """End the run, and begin the next one after a pause, unless the container may rest."""
