@@ -127,6 +127,7 @@ def deployment(
     package_name: str = "talker",
     version: str = "v1",
     labels: Mapping[str, str] | None = None,
+    engine: str = "embedded",
 ) -> Deployment:
     wish = Wish(f"pkg-{package_name}", package_name, version, plan or spec(), document=b'{"a": 1}')
     return Deployment(
@@ -138,6 +139,7 @@ def deployment(
         updated_at=NOON,
         wish=wish,
         labels=labels or {},
+        engine=engine,
     )
 
 

@@ -263,7 +263,7 @@ class FakeEngine:
     ) -> None:
         self._clock = clock
         self._name = name
-        self._platform = platform
+        self.platform = platform
         self._containers: dict[_Key, _Container] = {}
         self._observers: set[asyncio.Queue[Fact]] = set()
         self._failures: deque[Exception] = deque()
@@ -283,13 +283,9 @@ class FakeEngine:
     def name(self) -> str:
         return self._name
 
-    @property
-    def platform(self) -> Platform:
-        return self._platform
-
     async def about(self) -> EngineAbout:
         self._answer()
-        return EngineAbout("1.0", self._platform, self.identities)
+        return EngineAbout("1.0", self.platform, self.identities)
 
     async def storage(self) -> Storage:
         self._answer()

@@ -31,6 +31,16 @@ _GIVEN = "spec.kubeconfig"
 _GIVEN_RULE = (
     "give one whose certificates, keys and token stand in it (`kubectl config view --raw --flatten --minify`)"
 )
+_NO_KUBECONFIG = (
+    AttributeError,
+    ConfigError,
+    KeyError,
+    TypeError,
+    ValueError,
+    msgspec.ValidationError,
+    yaml.YAMLError,
+)
+"""What lightkube's reader raises for a document of another shape."""
 _RULE = "name a kubeconfig file, as kubectl uses it"
 
 
@@ -83,7 +93,7 @@ def given_configuration(kubeconfig: Password, *, context: str = "") -> SingleCon
     """Return how to reach and sign in to the cluster of a handed-in kubeconfig; raise InvalidInput."""
     try:
         found = KubeConfig.from_dict(yaml.safe_load(kubeconfig.reveal())).get(context or None)
-    except (ConfigError, KeyError, TypeError, ValueError, msgspec.ValidationError, yaml.YAMLError) as error:
+    except _NO_KUBECONFIG as error:
         # Not its text: a parser may quote the line, and with it a token.
         problem = f"is no kubeconfig with the context {context or 'that it calls current'!r}"
         raise InvalidInput(_GIVEN, problem=problem, rule=_GIVEN_RULE) from error
