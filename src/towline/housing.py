@@ -48,6 +48,7 @@ async def own_engine(config: Config, store: Store) -> EngineRecord:
             await _refuse_while_used(store, kept, chosen)
         await store.write(lambda tx: tx.settings.put(ENGINE_SETTING, chosen))
         log.info("engine.chosen", engine=chosen, was=kept or "none")
+    await store.write(lambda tx: tx.deployments.adopt(chosen))
     return EngineRecord("", chosen, _own_spec(EngineKind(chosen), config))
 
 

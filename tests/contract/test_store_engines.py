@@ -79,3 +79,10 @@ def test_what_ran_before_lives_on_the_installations_own_engine(tmp_path) -> None
     migrate(connection, known)
     assert connection.execute("SELECT engine FROM deployments").fetchall() == [("docker",)]
     connection.close()
+
+
+async def test_the_work_of_an_older_program_is_adopted(store) -> None:
+    await store.write(lambda tx: tx.deployments.add(deployment("one", engine=""), due=later(0)))
+    await store.write(lambda tx: tx.deployments.add(deployment("two", engine="a"), due=later(0)))
+    await store.write(lambda tx: tx.deployments.adopt("embedded"))
+    assert await store.read(lambda tx: tx.deployments.by_engine()) == {"a": 1, "embedded": 1}

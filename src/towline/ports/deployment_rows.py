@@ -91,6 +91,9 @@ class DeploymentRows(Protocol):
     def live_guids(self, *, engine: str = "") -> frozenset[str]:
         """Return the guids of all deployments that are not deleted, of all projects, or on one engine."""
 
+    def adopt(self, engine: str) -> None:
+        """Let deployments without one, the work of an older program, live on ``engine``."""
+
     def on_engine(self, engine: str) -> int:
         """Return how many deployments an engine still has: live ones, and those that it is to end."""
 

@@ -60,6 +60,7 @@ class Tending:
 
     def of(self, name: str) -> Tended:
         """Return an engine; one that is not tended yet was not looked at, one that was removed is gone."""
+        name = name or self._engines.own  # the work of an older program beside this one
         if (known := self._tended.get(name)) is not None:
             return known
         if self._engines.is_coming(name) or name in self._engines.all():

@@ -121,7 +121,7 @@ class Deployments:
         deployment = await self.get(access, name, guid)
         run = _executable(deployment, executable)
         _check_replica(deployment, replica)
-        opened = self._engines.all().get(deployment.engine)
+        opened = self._engines.all().get(deployment.engine or self._engines.own)
         if opened is None:
             raise EngineFailed(not_there(deployment.engine))
         return opened.engine.logs(

@@ -208,6 +208,10 @@ class Deployments:
         rows = self._connection.execute(f"{_LIVE_GUIDS} {condition}", places)
         return frozenset(guid for (guid,) in rows)
 
+    def adopt(self, engine: str) -> None:
+        """Let the deployments of which none is written down live on ``engine``."""
+        self._connection.execute("UPDATE deployments SET engine = ? WHERE engine = ''", (engine,))
+
     def on_engine(self, engine: str) -> int:
         """Return how many deployments an engine still has; see the port."""
         return counted(self._connection, _ON_ENGINE, engine)
