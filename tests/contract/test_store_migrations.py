@@ -71,7 +71,9 @@ async def test_a_database_of_a_newer_program_is_refused_in_words(tmp_path):
     newer.execute("INSERT INTO schema_migrations VALUES (?, 'from_the_future.sql')", (beyond,))
     newer.commit()
     newer.close()
-    with pytest.raises(Conflict, match=rf"newer towline \(its migration is {beyond}, this program knows {beyond - 1}\)"):
+    with pytest.raises(
+        Conflict, match=rf"newer towline \(its migration is {beyond}, this program knows {beyond - 1}\)"
+    ):
         await SqliteStore.open(path)
 
 
