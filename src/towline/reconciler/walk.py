@@ -58,7 +58,7 @@ class Superseded(Exception):
 class Walk:
     """Moves one claimed deployment; made for each claim anew."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what it is made of, by name)
         self,
         claim: Claim,
         *,
