@@ -1,4 +1,4 @@
-"""podman behind Docker's API: the contract of all engines, and what is different (decision 34)."""
+"""podman behind Docker's API: the contract of all engines, and what is different (decision 39)."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Dockerd:
 
     @property
     def is_podman(self) -> bool:
-        """Whether it is podman that answers, which takes Docker's API only so far (decision 34)."""
+        """Whether it is podman that answers, which takes Docker's API only so far (decision 39)."""
         return any(part["Name"] == "Podman Engine" for part in self.ask("GET", "/version")["Components"])
 
     @property

@@ -75,7 +75,7 @@ class Daemon:
         self._session: aiohttp.ClientSession | None = None
         self._version = ""
         self.is_podman = False
-        """Whether podman answers, known from the first answer on; decision 34 says what that changes."""
+        """Whether podman answers, known from the first answer on; decision 39 says what that changes."""
 
     async def close(self) -> None:
         """Close all connections."""

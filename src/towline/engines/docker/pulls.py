@@ -73,7 +73,7 @@ class Pulls:
 
     async def _login(self, image: ImageReference, access: PullAccess) -> PullToken | Credential | None:
         """Return the least that opens the image: the credential itself only where no token is given, or
-        taken: podman knows no ``registrytoken`` (decision 34).
+        taken: podman knows no ``registrytoken`` (decision 39).
         """
         if access.credential is None or self._daemon.is_podman:
             return access.credential
