@@ -69,19 +69,20 @@ async def test_a_renewal_that_the_engine_could_not_do_is_tried_again(world):
     world.engine.keeps_credentials = True
     await secret(world, "right")
     await deploy(world)
-    async with reconciling(world):
+    async with reconciling(world) as reconciler:
         await seen(world, running)
         world.engine.fails(EngineFailed(Finding(FindingCode.ENGINE_UNREACHABLE)))
         await secret(world, "right", replace=True)
         await until(lambda: len(world.engine.applied) == 2)
 
-        def tried_again() -> bool:
-            world.clock.advance(seconds=6)
-            world.bell.ring()
-            return len(world.engine.applied) >= 3
+        def in_time(status) -> bool:
+            if not reconciler.walks:  # the time of a walk stands still, or its lease would end
+                world.clock.advance(seconds=6)
+                world.bell.ring()
+            return status.credentials.endswith(":2")
 
-        await until(tried_again)
-        await seen(world, lambda status: status.credentials.endswith(":2"))
+        await seen(world, in_time)
+    assert len(world.engine.applied) == 3
 
 
 async def test_what_the_engine_calls_outdated_is_applied_again_without_a_stop(world):
@@ -91,7 +92,7 @@ async def test_what_the_engine_calls_outdated_is_applied_again_without_a_stop(wo
         await seen(world, running)
         (fact,) = await world.engine.inventory()
         world.engine.push(replace(fact, outdated=True, at=world.clock()))
-        await until(lambda: len(world.engine.applied) == 2)
+        await until(lambda: len(world.engine.applied) >= 2)  # again as long as it is called so
         assert len(world.engine.running(made.guid)) == 1
         world.engine.push(replace(fact, at=world.clock()))
         await seen(world, running)
