@@ -4,7 +4,7 @@ BIN := .venv/bin
 CODE := src tests $(wildcard demo bench docs/*.py deploy/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test check bench docs findings e2e-docker storm-docker e2e-kubernetes rio-table screenshots assets clean
+.PHONY: help demo demo-stop test check bench docs findings e2e-docker storm storm-docker e2e-kubernetes rio-table screenshots assets clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ e2e-docker: .venv/.test ## run the engine's contract on the Docker Engine that D
 
 e2e-kubernetes: .venv/.test ## run the engine contract on the cluster that KUBECONFIG leads to
 	@$(BIN)/pytest tests/contract/on_a_real_cluster.py
+
+storm: .venv/.test ## kill and stop three servers on one PostgreSQL through 500 changes, print the counts
+	@REQUIRE=all STORM_CHANGES=500 $(BIN)/pytest -s -o faulthandler_timeout=3600 tests/storm
 
 storm-docker: .venv/.test ## kill Towline 200 times in a storm of changes on a Docker Engine of its own
 	@REQUIRE=all STORM_KILLS=200 $(BIN)/pytest -s -o faulthandler_timeout=3600 tests/e2e/test_docker_storm.py

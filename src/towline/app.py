@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
-import random
 import shutil
 import signal
 import socket
@@ -24,34 +22,35 @@ from towline.domain.errors import InvalidInput, StoreUnavailable
 from towline.housing import opener, own_engine
 from towline.keychain.service_accounts import ClusterTokens
 from towline.keychain.stored import StoredKeychain
-from towline.listening import alone_in, listening, room_for_connections, shown
-from towline.reconciler import Preparation, Reconciler
+from towline.listening import alone_in, listening, machine_of, room_for_connections, shown
+from towline.reconciler import Preparation
+from towline.reconciling import Reconciling
 from towline.registry import Registry
 from towline.services.bell import LocalBell
 from towline.services.deliveries import Deliveries
 from towline.services.figures import Figure, Figures
 from towline.services.fleet import Fleet
+from towline.services.leading import Leading
 from towline.services.leaving import Leaving
 from towline.services.mirror_keeping import MirrorKeeping
 from towline.services.rates import Rates
 from towline.services.reproofs import Reproofs
 from towline.store.keyring import Keyring
 from towline.store.keyring_command import printed_keyring
-from towline.store.opening import opened
+from towline.store.opening import hung, opened
 from towline.store.patient import PatientStore
 from towline.store.vault import SealingVault
 from towline.wiring import Parts, Services, accounts_on, courier_of, request_ids, services_on, utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
     from starlette.types import ASGIApp
 
     from towline.config import Config
     from towline.notices import NoticeCourier
-    from towline.ports import MirrorTarget, Store
+    from towline.ports import Bell, MirrorTarget, Store, Vault
     from towline.services.accounts import Accounts
-    from towline.services.tally import Tally
 
 log = structlog.get_logger("towline.app")
 
@@ -59,6 +58,7 @@ DATABASE = "towline.db"
 KEYRING = "keyring.json"
 KEYRING_SETTING = "keyring"
 SWEEP_SECONDS = 3600.0
+EMBEDDED = "embedded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +67,13 @@ class Application:
 
     services: Services
     asgi: ASGIApp
-    reconciler: Reconciler
+    reconciling: Reconciling
     reproofs: Reproofs
     deliveries: Deliveries
     mirrors: MirrorKeeping | None
     courier: NoticeCourier
     leaving: Leaving
+    leading: Leading
 
 
 async def serve(config: Config, *, announce: Callable[[str], None]) -> None:
@@ -103,7 +104,7 @@ async def running(config: Config) -> AsyncIterator[Application]:
         )
         closing.push_async_callback(registry.close)
         own = await own_engine(config, store)
-        bell = LocalBell()
+        bell = await closing.enter_async_context(hung(LocalBell(), config.postgresql))
         fleet = Fleet(opener(config, store=store, registry=registry), own=own.name, bell=bell, clock=utc_now)
         closing.push_async_callback(fleet.close_all)
         await fleet.open_own(own, EngineKeys())
@@ -131,54 +132,58 @@ async def store_of(config: Config) -> Store:
 
 
 async def _wired(
-    config: Config, *, store: Store, registry: Registry, fleet: Fleet, bell: LocalBell
+    config: Config, *, store: Store, registry: Registry, fleet: Fleet, bell: Bell
 ) -> Application:
+    machine = await _machine(config, fleet.own, store)
     vault = SealingVault(await _keyring(config, store))
     keychain = StoredKeychain(store=store, vault=vault, clock=utc_now)
     services = services_on(
         Parts(
             store, vault, keychain=keychain, prover=registry.prover, engines=fleet, bell=bell,
-            tokens=registry.tokens, service_accounts=ClusterTokens(), login_failures=config.login_failures,
+            machine=machine, tokens=registry.tokens, service_accounts=ClusterTokens(),
+            login_failures=config.login_failures,
             mirror_namespaces=config.kubernetes_mirror_namespaces if fleet.mirrors else None,
         )
     )  # fmt: skip
     patient = PatientStore(store)
     preparation = Preparation(store=patient, proofs=services.proofs, keychain=keychain, clock=utc_now)
-    reconciler = _reconciler(patient, fleet, preparation=preparation, bell=bell, tally=services.tally)
-    reproofs = Reproofs(store=patient, proofs=services.proofs, clock=utc_now)
-    courier = await courier_of(config)
-
-    def note(outcome: str) -> None:
-        services.tally.count("deliveries", outcome=outcome)
-
-    deliveries = Deliveries(store=patient, vault=vault, courier=courier, bell=bell, clock=utc_now, note=note)
-    leaving = Leaving()
-    standing = _standing_of(config, reconciler)
-    web = _web(config, services, store=store, fleet=fleet, bell=bell, leaving=leaving, standing=standing)
-    mirrors = _mirrors(fleet.mirrors, store=patient, keychain=keychain, bell=bell)
+    reconciling = Reconciling(patient, fleet, preparation, bell=bell, tally=services.tally, machine=machine)
+    courier, leaving = await courier_of(config), Leaving()
+    standing = _standing_of(config, reconciling)
     return Application(
-        services, web, reconciler, reproofs,
-        deliveries=deliveries, mirrors=mirrors, courier=courier, leaving=leaving,
-    )  # fmt: skip
-
-
-def _reconciler(
-    store: Store, fleet: Fleet, *, preparation: Preparation, bell: LocalBell, tally: Tally
-) -> Reconciler:
-    return Reconciler(
-        store=store,
-        engines=fleet,
-        preparation=preparation,
-        bell=bell,
-        clock=utc_now,
-        jitter=random.random,
-        owner=f"{socket.gethostname()}:{os.getpid()}",
-        tally=tally,
+        services,
+        _web(config, services, store=store, fleet=fleet, bell=bell, leaving=leaving, standing=standing),
+        reconciling,
+        Reproofs(store=patient, proofs=services.proofs, clock=utc_now),
+        deliveries=_deliveries(services, store=patient, vault=vault, courier=courier, bell=bell),
+        mirrors=_mirrors(fleet.mirrors, store=patient, keychain=keychain, bell=bell),
+        courier=courier,
+        leaving=leaving,
+        leading=Leading(store=store, clock=utc_now, owner=reconciling.owner),
     )
 
 
+async def _machine(config: Config, own: str, store: Store) -> str:
+    """Return where deployments live when the engine is this machine's own and others may serve as well."""
+    if config.postgresql is None or own != EMBEDDED:
+        return ""
+    machine = await asyncio.to_thread(machine_of, config.folder)
+    if adopted := await store.write(lambda tx: tx.deployments.adopt(machine, engine=own)):
+        log.info("deployments.adopted", machine=machine, deployments=adopted)
+    return machine
+
+
+def _deliveries(
+    services: Services, *, store: Store, vault: Vault, courier: NoticeCourier, bell: Bell
+) -> Deliveries:
+    def note(outcome: str) -> None:
+        services.tally.count("deliveries", outcome=outcome)
+
+    return Deliveries(store=store, vault=vault, courier=courier, bell=bell, clock=utc_now, note=note)
+
+
 def _mirrors(
-    target: MirrorTarget | None, *, store: Store, keychain: StoredKeychain, bell: LocalBell
+    target: MirrorTarget | None, *, store: Store, keychain: StoredKeychain, bell: Bell
 ) -> MirrorKeeping | None:
     if target is None:
         return None
@@ -210,9 +215,9 @@ async def _keyring(config: Config, store: Store) -> Keyring:
     return keyring
 
 
-def _standing_of(config: Config, reconciler: Reconciler) -> Callable[[], Iterator[Figure]]:
+def _standing_of(config: Config, reconciling: Reconciling) -> Callable[[], Iterator[Figure]]:
     def standing() -> Iterator[Figure]:
-        yield Figure("walks", reconciler.walks)
+        yield Figure("walks", reconciling.walks)
         yield Figure("disk_free_bytes", shutil.disk_usage(config.folder).free)
 
     return standing
@@ -224,7 +229,7 @@ def _web(
     *,
     store: Store,
     fleet: Fleet,
-    bell: LocalBell,
+    bell: Bell,
     leaving: Leaving,
     standing: Callable[[], Iterator[Figure]],
 ) -> ASGIApp:
@@ -256,16 +261,28 @@ async def _run(application: Application, config: Config, listener: socket.socket
         loop.add_signal_handler(number, server.leave)
     async with asyncio.TaskGroup() as group:
         background = [
-            group.create_task(application.reconciler.run()),
             group.create_task(_sweep(application.services.accounts)),
-            group.create_task(application.reproofs.run()),
             group.create_task(application.deliveries.run()),
+            *(group.create_task(work) for work in _shared_work(application, alone=config.postgresql is None)),
         ]
-        if application.mirrors is not None:
-            background.append(group.create_task(application.mirrors.run()))
         await server.serve(sockets=[listener])
         for task in background:
             task.cancel()
+
+
+def _shared_work(application: Application, *, alone: bool) -> Iterator[Coroutine[object, object, None]]:
+    """Yield what one server at a time does for all: by a lease, unless it is ``alone`` anyway.
+
+    What lives on this machine no other server has a hand in.
+    """
+    reconciling, reproofs, mirrors = application.reconciling, application.reproofs, application.mirrors
+    if reconciling.here is not None:
+        yield reconciling.here.run()
+    works = {"reconciler": reconciling.shared.run, "reproofs": reproofs.run}
+    if mirrors is not None:
+        works["mirrors"] = mirrors.run
+    for name, work in works.items():
+        yield work() if alone else application.leading.lead(name, work)
 
 
 class _Server(uvicorn.Server):

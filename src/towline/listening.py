@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import resource
+import secrets
 import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -54,6 +55,17 @@ def alone_in(folder: Path) -> Iterator[None]:
         except BlockingIOError as error:
             raise Conflict(f"another towline serves the data folder {folder}; stop it first") from error
         yield
+
+
+def machine_of(folder: Path) -> str:
+    """Return the name by which a data folder's containers are known, made at the first call."""
+    path = folder / "machine"
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        made = f"machine-{secrets.token_hex(8)}"
+        path.write_text(f"{made}\n")
+        return made
 
 
 def shown(host: str) -> str:

@@ -109,6 +109,7 @@ class Parts:
     bell: Bell
     tokens: PullTokens
     service_accounts: ServiceAccountTokens
+    machine: str = ""
     mirror_namespaces: Sequence[str] | None = None
     login_failures: int = MOST_PER_ACCOUNT
 
@@ -126,7 +127,12 @@ def services_on(parts: Parts) -> Services:
         secrets=secrets,
         packages=Packages(store=store, clock=utc_now, new_guid=new_guid),
         deployments=Deployments(
-            store=store, engines=parts.engines, bell=bell, clock=utc_now, new_guid=new_guid
+            store=store,
+            engines=parts.engines,
+            bell=bell,
+            clock=utc_now,
+            new_guid=new_guid,
+            machine=parts.machine,
         ),
         proofs=proofs,
         registries=Registries(store=store, bell=bell, clock=utc_now),

@@ -21,7 +21,7 @@ from towline.ports.engines import Engine, EngineDoors, EngineHost, Engines, Open
 from towline.ports.event_rows import Courier, EventRows, WebhookRows, WebhookState
 from towline.ports.mirror_rows import MirrorRows, MirrorTarget
 from towline.ports.process import Bell, Clock, Listener, NewGuid, PasswordHasher, Present
-from towline.ports.record_rows import AuditRows, ProofRows, RegistryRows, ScheduleRows, SettingRows
+from towline.ports.record_rows import AuditRows, LeaseRows, ProofRows, RegistryRows, ScheduleRows, SettingRows
 from towline.ports.registries import ImageSource, Manifest, RegistryProver
 from towline.ports.secret_rows import PackageRows, SecretRecord, SecretRows
 from towline.ports.store import Store, StoreFigures, Transaction
@@ -47,6 +47,7 @@ __all__ = [
     "Facts",
     "ImageSource",
     "Keychain",
+    "LeaseRows",
     "Listener",
     "Manifest",
     "MirrorRows",

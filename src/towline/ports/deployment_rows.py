@@ -40,8 +40,11 @@ class Claim:
 class DeploymentRows(Protocol):
     """Deployments of all projects: people's wishes, and the reconciler's leases and statuses."""
 
-    def add(self, deployment: Deployment, *, due: datetime) -> None:
-        """Insert a deployment; raise Conflict if a live one of that name exists in its project."""
+    def add(self, deployment: Deployment, *, due: datetime, machine: str = "") -> None:
+        """Insert a deployment; raise Conflict if a live one of that name exists in its project.
+
+        ``machine`` is where it lives when its engine is that machine's own.
+        """
 
     def get(self, project_guid: str, name: str, *, guid: str = "") -> Deployment | None:
         """Return the live deployment of that name or guid, or any one by ``guid``."""
@@ -52,8 +55,13 @@ class DeploymentRows(Protocol):
     def page(self, project_guid: str, page: Page, *, query: DeploymentQuery) -> Listing[Deployment]:
         """Return a page in order of creation."""
 
-    def claim(self, owner: str, *, now: datetime, until: datetime, most: int) -> Sequence[Claim]:
-        """Take up to ``most`` deployments that are due and free, oldest due first."""
+    def claim(
+        self, owner: str, *, now: datetime, until: datetime, most: int, machine: str = ""
+    ) -> Sequence[Claim]:
+        """Take up to ``most`` deployments of a machine that are due and free, oldest due first."""
+
+    def adopt(self, machine: str, *, engine: str) -> int:
+        """Let deployments on an engine that live nowhere live on ``machine``; return how many."""
 
     def settle(
         self, claim: Claim, status: DeploymentStatus, *, due: datetime | None, release: bool, until: datetime
@@ -73,8 +81,8 @@ class DeploymentRows(Protocol):
     def waiting(self, now: datetime) -> int:
         """Return how many could be claimed now."""
 
-    def next_due(self) -> datetime | None:
-        """Return when the next deployment can be claimed: due, and any lease on it run out."""
+    def next_due(self, *, machine: str = "") -> datetime | None:
+        """Return when the next deployment of a machine can be claimed: due, and any lease on it run out."""
 
     def using_secret(self, project_guid: str, secrets: Sequence[str]) -> Sequence[Deployment]:
         """Return the live deployments that name one of ``secrets`` (names or guids)."""
@@ -88,8 +96,10 @@ class DeploymentRows(Protocol):
     def in_status(self, project_guid: str, status: Status) -> Sequence[Deployment]:
         """Return the live deployments of a project with this status, in order of creation."""
 
-    def live_guids(self, *, engine: str = "") -> frozenset[str]:
-        """Return the guids of all deployments that are not deleted, of all projects, or on one engine."""
+    def live_guids(self, *, engine: str = "", machine: str = "") -> frozenset[str]:
+        """Return the guids of all deployments that are not deleted, of all projects, or on one engine: of
+        those that live on ``machine``.
+        """
 
     def adopt(self, engine: str) -> None:
         """Let deployments without one, the work of an older program, live on ``engine``."""

@@ -73,6 +73,22 @@ class RegistryRows(Protocol):
         """Return all of a project, by host."""
 
 
+class LeaseRows(Protocol):
+    """Who does what one server at a time does for all."""
+
+    def take(self, name: str, owner: str, *, now: datetime, until: datetime) -> int | None:
+        """Take a lease that is free or ran out, or renew one's own; return its epoch, None if another has it.
+
+        The epoch grows whenever the owner changes.
+        """
+
+    def end(self, name: str) -> datetime | None:
+        """Return when a lease runs out or ran out; None for one that nobody ever had."""
+
+    def give_back(self, name: str, owner: str) -> None:
+        """Let others take it at once; nothing happens when another has it."""
+
+
 class SettingRows(Protocol):
     """Facts about this installation: which engine it runs, the set-up link's digest."""
 

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from towline.ports.engine_rows import EngineRows
     from towline.ports.event_rows import EventRows, WebhookRows
     from towline.ports.mirror_rows import MirrorRows
-    from towline.ports.record_rows import AuditRows, ProofRows, RegistryRows, ScheduleRows, SettingRows
+    from towline.ports.record_rows import (
+        AuditRows,
+        LeaseRows,
+        ProofRows,
+        RegistryRows,
+        ScheduleRows,
+        SettingRows,
+    )
     from towline.ports.secret_rows import PackageRows, SecretRows
 
 T = TypeVar("T")
@@ -55,6 +62,8 @@ class Transaction(Protocol):
     def registries(self) -> RegistryRows: ...
     @property
     def settings(self) -> SettingRows: ...
+    @property
+    def leases(self) -> LeaseRows: ...
     @property
     def doors(self) -> DoorPolicyRows: ...
     @property

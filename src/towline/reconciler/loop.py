@@ -29,7 +29,10 @@ FIRST_LOOKS = 2.0
 
 
 class Reconciler:
-    """Moves deployments until it is cancelled; any number may run on one store."""
+    """Moves deployments until it is cancelled; any number may run on one store.
+
+    It moves those that live on ``machine``: empty for engines that other servers reach as well.
+    """
 
     def __init__(  # noqa: PLR0913  (what it is made of, by name)
         self,
@@ -41,6 +44,7 @@ class Reconciler:
         clock: Clock,
         jitter: Callable[[], float],
         owner: str,
+        machine: str = "",
         pace: Pace | None = None,
         tally: Tally | None = None,
     ) -> None:
@@ -51,13 +55,19 @@ class Reconciler:
         self._clock = clock
         self._jitter = jitter
         self._owner = owner
+        self._machine = machine
+        self._engines = engines
         self._pace = pace or Pace()
         self._tally = tally or Tally()
-        self._tending = Tending(engines, store=store, bell=bell, clock=clock)
+        self._tending = self._tend()
         self._walks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Run until cancelled; walks under way are cancelled too and continued by the next start."""
+        """Run until cancelled; walks under way are cancelled too and continued by the next start.
+
+        It may be run again: others had the work meanwhile, and what was seen before counts no more.
+        """
+        self._tending = self._tend()
         try:
             async with asyncio.TaskGroup() as group:
                 await self._tending.follow(group)
@@ -72,6 +82,11 @@ class Reconciler:
     def walks(self) -> int:
         """How many deployments are being moved."""
         return len(self._walks)
+
+    def _tend(self) -> Tending:
+        return Tending(
+            self._engines, store=self._store, bell=self._bell, clock=self._clock, machine=self._machine
+        )
 
     async def _move(self) -> None:
         await self._tending.first_looks(FIRST_LOOKS)
@@ -89,20 +104,22 @@ class Reconciler:
             return ()
         until = now + timedelta(seconds=self._pace.lease)
         claims = await self._store.write(
-            lambda tx: tx.deployments.claim(self._owner, now=now, until=until, most=room)
+            lambda tx: tx.deployments.claim(
+                self._owner, now=now, until=until, most=room, machine=self._machine
+            )
         )
         self._tally.count("lease_changes", len(claims), change="claimed")
         return claims
 
     async def _is_due(self, now: datetime) -> bool:
         """Ask by reading first: an idle loop must not write."""
-        due = await self._store.read(lambda tx: tx.deployments.next_due())
+        due = await self._store.read(lambda tx: tx.deployments.next_due(machine=self._machine))
         return due is not None and due <= now
 
     async def _seconds_to_next(self) -> float:
         if len(self._walks) >= MOST_WALKS:
             return LONGEST_SLEEP
-        due = await self._store.read(lambda tx: tx.deployments.next_due())
+        due = await self._store.read(lambda tx: tx.deployments.next_due(machine=self._machine))
         if due is None:
             return LONGEST_SLEEP
         return min(max((due - self._clock()).total_seconds(), SHORTEST_SLEEP), LONGEST_SLEEP)

@@ -50,12 +50,15 @@ class Tended:
 class Tending:
     """Keeps an eye on every engine in use."""
 
-    def __init__(self, engines: Engines, *, store: Store, bell: Bell, clock: Clock) -> None:
+    def __init__(
+        self, engines: Engines, *, store: Store, bell: Bell, clock: Clock, machine: str = ""
+    ) -> None:
         self._engines = engines
         self._store = store
         self._bell = bell
         self._listener = bell.listen()
         self._clock = clock
+        self._machine = machine
         self._tended: dict[str, Tended] = {}
 
     def of(self, name: str) -> Tended:
@@ -101,7 +104,7 @@ class Tending:
 
     def _begin(self, tended: Tended, group: asyncio.TaskGroup) -> None:
         self._tended[tended.name] = tended
-        tended.listening = group.create_task(self._listen(tended))
+        tended.listening = group.create_task(self._listen(tended, group))
         tended.looking = group.create_task(self._look(tended))
 
     def _look_again(self, tended: Tended, group: asyncio.TaskGroup) -> None:
@@ -116,11 +119,26 @@ class Tending:
                 task.cancel()
         await self._wake(sorted(await self._live(tended.name)))
 
-    async def _listen(self, tended: Tended) -> None:
-        """Note what the engine reports, and wake the deployments that it is about."""
+    async def _listen(self, tended: Tended, group: asyncio.TaskGroup) -> None:
+        """Note what the engine reports, and wake the deployments that it is about.
+
+        What is about none is an orphan: a server that was stopped in the middle of a start made it when it
+        woke up, after another had taken over and ended the deployment.
+        """
         async for fact in tended.engine.observe():
-            if tended.observed.note(fact):
-                await self._wake([fact.deployment_guid])
+            guid = fact.deployment_guid
+            if tended.observed.note(fact) and not await self._wake([guid]):
+                group.create_task(self._end_orphan(tended, guid))
+
+    async def _end_orphan(self, tended: Tended, guid: str) -> None:
+        try:
+            await tended.engine.remove(guid)
+        except EngineFailed as failure:
+            code = failure.finding.code.value
+            log.warning("engine.orphan_stays", engine=tended.name, deployment=guid, finding=code)
+            return
+        log.warning("engine.orphan_removed", engine=tended.name, deployment=guid)
+        tended.observed.forget(guid)
 
     async def _look(self, tended: Tended) -> None:
         """Take stock; while the engine is out of reach, its deployments are told so and it is asked again."""
@@ -154,12 +172,17 @@ class Tending:
         return True
 
     async def _live(self, engine: str = "") -> frozenset[str]:
-        return await self._store.read(lambda tx: tx.deployments.live_guids(engine=engine))
+        return await self._store.read(
+            lambda tx: tx.deployments.live_guids(engine=engine, machine=self._machine)
+        )
 
-    async def _wake(self, guids: Sequence[str]) -> None:
-        if guids:
-            await self._store.write(lambda tx: tx.deployments.wake(now=self._clock(), guids=guids))
-            self._bell.ring()
+    async def _wake(self, guids: Sequence[str]) -> int:
+        """Make deployments due; return how many there are that can be."""
+        if not guids:
+            return 0
+        woken = await self._store.write(lambda tx: tx.deployments.wake(now=self._clock(), guids=guids))
+        self._bell.ring()
+        return woken
 
 
 def _absent(name: str) -> OpenEngine:

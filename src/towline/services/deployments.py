@@ -31,12 +31,23 @@ Graph = tuple[Deployment, "Sequence[tuple[Dependency, Deployment | None]]"]
 
 
 class Deployments:
-    """Deployments of a project. ``name`` arguments take a name or a guid."""
+    """Deployments of a project. ``name`` arguments take a name or a guid.
+
+    New ones on the installation's own engine live on ``machine``: empty where it is no machine's own.
+    """
 
     def __init__(
-        self, *, store: Store, engines: Engines, bell: Bell, clock: Clock, new_guid: NewGuid
+        self,
+        *,
+        store: Store,
+        engines: Engines,
+        bell: Bell,
+        clock: Clock,
+        new_guid: NewGuid,
+        machine: str = "",
     ) -> None:
         self._store = store
+        self._machine = machine
         self._engines = engines
         self._bell = bell
         self._clock = clock
@@ -59,7 +70,8 @@ class Deployments:
                 labels=draft.labels,
                 engine=chosen_engine(tx, access.project.guid, draft.engine, own=self._engines.own),
             )
-            tx.deployments.add(deployment, due=at)
+            here = self._machine if deployment.engine == self._engines.own else ""
+            tx.deployments.add(deployment, due=at, machine=here)
             tx.audit.append(_row(access, "deployment.created", deployment))
             return deployment
 

@@ -25,7 +25,7 @@ from towline.services.closed_engine import ClosedEngine
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from towline.ports import Bell, Clock
+    from towline.ports import Bell, Clock, Engines
 
 
 log = structlog.get_logger("towline.engines")
@@ -185,6 +185,27 @@ class Fleet:
         opened.now = replace(opened.now, health=health)
         if health.answers != before.answers:
             self._bell.ring()
+
+
+class Among:
+    """The port ``Engines``, narrowed to those whose names are ``wanted``."""
+
+    def __init__(self, engines: Engines, *, wanted: Callable[[str], bool]) -> None:
+        self._engines = engines
+        self._wanted = wanted
+
+    @property
+    def own(self) -> str:
+        """The name of the installation's own engine, whether it is wanted or not."""
+        return self._engines.own
+
+    def all(self) -> Mapping[str, OpenEngine]:
+        """Return the wanted engines in use, by name."""
+        return {name: each for name, each in self._engines.all().items() if self._wanted(name)}
+
+    def is_coming(self, name: str) -> bool:
+        """Whether a wanted engine is being opened."""
+        return self._wanted(name) and self._engines.is_coming(name)
 
 
 def _stranger(record: EngineRecord, about: EngineAbout) -> Finding | None:

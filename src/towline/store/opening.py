@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from towline.domain.errors import Conflict, InvalidInput
-from towline.ports import Store
+from towline.ports import Bell, Store
 from towline.store.address import DatabaseAddress
 from towline.store.moving import MOVED, UNFINISHED
 from towline.store.sqlite import SqliteStore
@@ -43,6 +43,21 @@ def needing_postgresql() -> Iterator[None]:
             problem=f"PostgreSQL needs the library {error.name}",
             rule="install it: pip install 'towline[postgresql]'",
         ) from error
+
+
+@asynccontextmanager
+async def hung(local: Bell, address: DatabaseAddress | None) -> AsyncIterator[Bell]:
+    """Yield the bell that is heard by every server on the database: ``local`` where there is one server."""
+    if address is None:
+        yield local
+        return
+    with needing_postgresql():
+        from towline.store.postgres.bell import PostgresBell  # noqa: PLC0415  (loaded when used)
+    bell = PostgresBell(address, local)
+    try:
+        yield bell
+    finally:
+        await bell.close()
 
 
 async def _check_moves(store: Store) -> None:

@@ -24,7 +24,7 @@ _CLAIM = f"""
 UPDATE deployments SET lease_owner = :owner, lease_expires = :until, epoch = epoch + 1
 WHERE seq IN (
   SELECT seq FROM deployments
-  WHERE due_at <= :now AND (lease_expires IS NULL OR lease_expires <= :now)
+  WHERE machine = :machine AND due_at <= :now AND (lease_expires IS NULL OR lease_expires <= :now)
   ORDER BY due_at LIMIT :most
 )
 RETURNING {_COLUMNS}, epoch, wakes, due_at
@@ -40,6 +40,9 @@ UPDATE deployments SET
   lease_expires = CASE WHEN :release = 1 THEN NULL ELSE :until END
 WHERE guid = :guid AND epoch = :epoch AND lease_owner IS NOT NULL
 """
+
+_NEXT_DUE = "SELECT min(claimable_at) FROM deployments WHERE machine = ? AND claimable_at IS NOT NULL"
+_LIVE_GUIDS = "SELECT guid FROM deployments WHERE deleted_at IS NULL"
 
 _WAKE = """
 UPDATE deployments SET due_at = CASE WHEN due_at < :now THEN due_at ELSE :now END, wakes = wakes + 1
@@ -63,7 +66,6 @@ SELECT count(DISTINCT deployment_guid) FROM deployment_secrets
 WHERE project_guid = ? AND secret IN (SELECT value FROM json_each(?))
 """
 
-_LIVE_GUIDS = "SELECT guid FROM deployments WHERE deleted_at IS NULL"
 _ON_ENGINE = (
     "SELECT count(*) FROM deployments WHERE engine = ? AND (deleted_at IS NULL OR due_at IS NOT NULL)"
 )
@@ -81,13 +83,14 @@ class Deployments:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def add(self, deployment: Deployment, *, due: datetime) -> None:
+    def add(self, deployment: Deployment, *, due: datetime, machine: str = "") -> None:
         """Insert a deployment; see the port."""
         row = {
             **_identity(deployment),
             **_wish(deployment),
             **_status(deployment.status),
             "due_at": micros(due),
+            "machine": machine,
         }
         columns, places = ", ".join(row), ", ".join(f":{column}" for column in row)
         with unique(f"deployment {deployment.name!r} exists in this project"):
@@ -131,9 +134,17 @@ class Deployments:
             wanted.add("package_version = ?", query.package_version)
         return wanted.page(self._connection, _SELECT, page, make=_deployment)
 
-    def claim(self, owner: str, *, now: datetime, until: datetime, most: int) -> Sequence[Claim]:
+    def claim(
+        self, owner: str, *, now: datetime, until: datetime, most: int, machine: str = ""
+    ) -> Sequence[Claim]:
         """Take deployments that are due and free; see the port."""
-        wanted = {"owner": owner, "now": micros(now), "until": micros(until), "most": most}
+        wanted = {
+            "owner": owner,
+            "now": micros(now),
+            "until": micros(until),
+            "most": most,
+            "machine": machine,
+        }
         rows: list[Row] = self._connection.execute(_CLAIM, wanted).fetchall()
         claims = []
         for *deployment, epoch, wakes, _ in sorted(rows, key=_due):
@@ -176,11 +187,15 @@ class Deployments:
             self._connection, "SELECT count(*) FROM deployments WHERE claimable_at <= ?", micros(now)
         )
 
-    def next_due(self) -> datetime | None:
+    def adopt(self, machine: str, *, engine: str) -> int:
+        """Let deployments that live nowhere live here; see the port."""
+        return self._connection.execute(
+            "UPDATE deployments SET machine = ? WHERE machine = '' AND engine = ?", (machine, engine)
+        ).rowcount
+
+    def next_due(self, *, machine: str = "") -> datetime | None:
         """Return when the next deployment can be claimed."""
-        row = self._connection.execute(
-            "SELECT min(claimable_at) FROM deployments WHERE claimable_at IS NOT NULL"
-        ).fetchone()
+        row = self._connection.execute(_NEXT_DUE, (machine,)).fetchone()
         return None if row[0] is None else moment(row[0])
 
     def using_secret(self, project_guid: str, secrets: Sequence[str]) -> Sequence[Deployment]:
@@ -202,9 +217,9 @@ class Deployments:
         rows = self._connection.execute(_IN_STATUS, (project_guid, status.value))
         return tuple(_deployment(row) for row in rows)
 
-    def live_guids(self, *, engine: str = "") -> frozenset[str]:
-        """Return the guids of all deployments that are not deleted, or of those on an engine."""
-        condition, places = ("AND engine = ?", (engine,)) if engine else ("", ())
+    def live_guids(self, *, engine: str = "", machine: str = "") -> frozenset[str]:
+        """Return the guids of deployments that are not deleted; see the port."""
+        condition, places = ("AND engine = ? AND machine = ?", (engine, machine)) if engine else ("", ())
         rows = self._connection.execute(f"{_LIVE_GUIDS} {condition}", places)
         return frozenset(guid for (guid,) in rows)
 
