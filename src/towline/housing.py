@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
+import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
@@ -24,6 +25,7 @@ from towline.wiring import new_guid, utc_now
 
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
+    from pathlib import Path
 
     from towline.config import Config
     from towline.ports import Store
@@ -83,7 +85,11 @@ def _own_spec(kind: EngineKind, config: Config) -> EngineSpec:
 
 
 def opener(config: Config, *, store: Store, registry: Registry) -> Opener:
-    """Return what opens an engine of any kind: the installation's own, and those that were added."""
+    """Return what opens an engine of any kind: the installation's own, and those that were added.
+
+    The sockets that a killed process left are taken away.
+    """
+    shutil.rmtree(_tunnels(config), ignore_errors=True)
 
     async def opened(record: EngineRecord, keys: EngineKeys, closing: AsyncExitStack) -> Housed:
         order = _Order(record, keys, config, store=store, registry=registry, closing=closing)
@@ -112,7 +118,11 @@ class _Order:
         """Where a Docker Engine is, and what proves both sides to each other."""
         if self.is_own:
             return EngineAddress.parse(self.config.docker_host, certificates=self.config.docker_cert_path)
-        return EngineAddress.added(self.record.spec.address, self.keys)
+        return EngineAddress.added(self.record.spec.address, self.keys, run=_tunnels(self.config))
+
+
+def _tunnels(config: Config) -> Path:
+    return config.run_folder / "ssh"
 
 
 async def _proposed(config: Config) -> str:

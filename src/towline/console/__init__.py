@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from towline.console.deployments import DeploymentsPages
 from towline.console.device import DevicePage
+from towline.console.engines import EnginesPages
 from towline.console.find import FindPage
 from towline.console.live import LiveParts
 from towline.console.mirrors import MirrorsPages
@@ -46,7 +47,8 @@ def routes(
     leaving = leaving or Leaving()
     sessions = Sessions(services.accounts, secure=secure)
     room = Room(services, sessions, live=LiveParts(bell, leaving), leaving=leaving, clock=clock)
-    rows = [*_outside(room), *_secrets(room), *_packages(room), *_deployments(room), *_people(room)]
+    rows = [*_outside(room), *_secrets(room), *_packages(room), *_deployments(room)]
+    rows += [*_people(room), *_engines(room)]
     return [
         *(Route(path, shown(sessions, handler), methods=[method]) for method, path, handler in rows),
         Route("/static/{digest}/{name:path}", assets().serve, methods=["GET"]),
@@ -150,3 +152,20 @@ def _people(room: Room) -> Iterator[_Row]:
     yield "POST", f"{base}/tokens/revoke", people.revoke_token
     yield "GET", f"{base}/settings", people.settings
     yield "GET", f"{base}/settings/rio", people.rio_settings
+
+
+def _engines(room: Room) -> Iterator[_Row]:
+    engines = EnginesPages(room)
+    base, made = "/projects/{project}/engines", "/projects/{project}/new/engine"
+    one = f"{base}/{{name}}"
+    yield "GET", base, engines.index
+    yield "GET", f"{base}-rows", engines.rows
+    yield "GET", made, engines.new
+    yield "POST", made, engines.submit
+    yield "GET", one, engines.show
+    yield "POST", f"{one}/check", engines.check
+    yield "POST", f"{one}/default", engines.set_default
+    yield "GET", f"{one}/collect", engines.ask_collect
+    yield "POST", f"{one}/collect", engines.collect
+    yield "GET", f"{one}/remove", engines.ask_remove
+    yield "POST", f"{one}/remove", engines.remove

@@ -16,6 +16,7 @@ from towline.console.templating import HEADERS
 from towline.console.texts import ERROR_TEXTS
 from towline.domain.account import Permission
 from towline.domain.deployment import DeploymentDraft, Phase, Status
+from towline.domain.engine import ENGINE_LABEL
 from towline.domain.errors import Conflict, InvalidInput, NotFound
 from towline.wire import deployments as wire
 from towline.wire.metadata import API_VERSION
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 SECTION = "Deployments"
 RESTARTS = ("always", "onfailure", "never")
-LABELS = {"name": "Name", "package": "Package", "restart": "Restart"}
+LABELS = {"name": "Name", "package": "Package", "engine": "Engine", "restart": "Restart"}
 TAIL = 1000
 _STEPS = (Phase.IN_PROGRESS, Phase.PROVISIONING, Phase.SUCCEEDED)
 
@@ -66,7 +67,12 @@ class DeploymentsPages:
         """Show the form of a deployment, for a package that was chosen or to choose one."""
         visit = await self._room.visit(request, Permission.DEPLOY)
         query = request.query_params
-        values = {"name": query.get("package", ""), "package": _choice(query), "restart": RESTARTS[0]}
+        values = {
+            "name": query.get("package", ""),
+            "package": _choice(query),
+            "restart": RESTARTS[0],
+            "engine": "",
+        }
         return await self._form_page(visit, values)
 
     async def preflight(self, request: Request) -> Response:
@@ -254,6 +260,7 @@ class DeploymentsPages:
         packages = await self._room.services.views.packages(visit.access)
         name, _, version = values["package"].partition(" ")
         known = any((each.name, each.version) == (name, version) for each in packages)
+        engines, default = await self._room.services.engines.choices(visit.access)
         results = None
         if known and check:
             results = await self._room.services.proofs.preflight_package(visit.access, name, version)
@@ -263,6 +270,8 @@ class DeploymentsPages:
             "errors": errors or {},
             "labels": LABELS,
             "restarts": RESTARTS,
+            "engines": engines,
+            "default_engine": default,
             "results": results,
             "preflight": visit.at("packages", name, version, "preflight") if known else "",
         }
@@ -297,11 +306,13 @@ def _draft(form: Form) -> DeploymentDraft:
     name, _, version = form.text("package").partition(" ")
     if not name:
         raise InvalidInput("package", problem="is not chosen", rule="choose a package and version")
+    engine = form.text("engine")
     document = {
         "apiVersion": API_VERSION,
         "kind": "Deployment",
         "metadata": {
             "name": form.text("name"),
+            "labels": {ENGINE_LABEL: engine} if engine else {},
             "depends": {"kind": "package", "nameOrGUID": name, "version": version},
         },
         "spec": {"runtime": "cloud", "restart": form.text("restart") or RESTARTS[0]},
@@ -325,6 +336,8 @@ def _again(deployment: Deployment, package: str, version: str) -> DeploymentDraf
 
 
 def _errors(error: InvalidInput) -> dict[str, str]:
+    if error.field.endswith(ENGINE_LABEL):
+        return {"engine": sentence(error)}
     name = error.field.rpartition(".")[2]
     return {name if name in LABELS else "": sentence(error)}
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from towline.services.audit import Audit
     from towline.services.deployments import Deployments
     from towline.services.device_logins import DeviceLogins
+    from towline.services.engines import InstallationEngines
     from towline.services.leaving import Leaving
     from towline.services.mirrors import Mirrors
     from towline.services.packages import Packages
@@ -69,6 +70,8 @@ class UseCases(Protocol):
     def proofs(self) -> Proofs: ...
     @property
     def mirrors(self) -> Mirrors: ...
+    @property
+    def engines(self) -> InstallationEngines: ...
     @property
     def audit(self) -> Audit: ...
     @property
@@ -170,6 +173,7 @@ class Visit:
             "projects": projects,
             "organization": self.access.organization,
             "section": section,
+            "runs_installation": await self.room.services.engines.may(self.access.principal),
         }
 
     def _noted(self, response: Response) -> Response:

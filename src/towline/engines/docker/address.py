@@ -44,6 +44,8 @@ class EngineAddress:
     by_ssh: bool = False
     keys: EngineKeys | None = field(default=None, repr=False)
     guard: Guard | None = None
+    run: Path | None = None
+    """Where the sockets of tunnels are made, a folder of this process alone."""
 
     @classmethod
     def parse(cls, text: str, *, certificates: str = "") -> Self:
@@ -78,7 +80,7 @@ class EngineAddress:
         return cls(host=parts.hostname, port=port, certificates=certificates)
 
     @classmethod
-    def added(cls, text: str, keys: EngineKeys) -> Self:
+    def added(cls, text: str, keys: EngineKeys, *, run: Path | None = None) -> Self:
         """Return the address of an engine that an admin added, with what opens it; raise InvalidInput."""
         named = "spec.address"
         guard = Guard()
@@ -94,7 +96,7 @@ class EngineAddress:
             raise InvalidInput(named, problem=str(error), rule="name the Engine's own address") from error
         if is_secure and (address.by_ssh or address.socket):
             raise InvalidInput("spec.tls", problem="comes with no tcp:// address", rule="leave it out")
-        made = replace(address, certificates="", keys=keys if is_secure else None, guard=guard)
+        made = replace(address, certificates="", keys=keys if is_secure else None, guard=guard, run=run)
         made.tls()
         return made
 

@@ -28,6 +28,8 @@ log = structlog.get_logger("towline.engine.docker")
 _CONNECT_SECONDS = 10
 _LOOK_SECONDS = 0.02
 _MOST_WORDS = 4096
+_LONGEST_RUN = 60
+"""A socket's path has at most 107 characters; in a longer folder there is no room for ours and for ssh's."""
 _OPTIONS = {
     "BatchMode": "yes",
     "StrictHostKeyChecking": "yes",
@@ -60,7 +62,12 @@ class Tunnel:
     def path(self) -> Path:
         """Where the Engine answers on this machine while the tunnel is up; in a folder of ours alone."""
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="towline-ssh-"))
+            run = self._address.run
+            if run is not None and len(str(run)) <= _LONGEST_RUN:
+                run.mkdir(mode=0o700, parents=True, exist_ok=True)
+            else:
+                run = None
+            self._folder = Path(tempfile.mkdtemp(prefix="towline-ssh-", dir=run))
         return self._folder / "docker.sock"
 
     async def up(self) -> None:
