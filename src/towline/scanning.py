@@ -32,14 +32,16 @@ async def scan(
         await cluster.close()
 
 
-async def examine(*, kubeconfig: str = "", context: str = "", namespace: str = "") -> Examined:
+async def examine(
+    *, kubeconfig: str = "", context: str = "", namespace: str = "", mirrors: bool = False
+) -> Examined:
     """Return what the account of a kubeconfig lacks to run the engine."""
     with libraries_of("kubernetes"):
         from towline.engines.kubernetes import access, refusals, rights  # noqa: PLC0415
         from towline.engines.kubernetes.cluster import ClusterRefused, ClusterUnreachable  # noqa: PLC0415
     cluster = access.cluster(kubeconfig, context=context)
     try:
-        return await rights.examine(cluster, namespace=namespace)
+        return await rights.examine(cluster, namespace=namespace, mirrors=mirrors)
     except (ClusterRefused, ClusterUnreachable) as trouble:
         raise refusals.engine_failed(trouble) from trouble
     finally:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import Future
 from pathlib import Path
 
+import kubernetes_validate
 import pytest
+import yaml
 
 from parts.kube.lab import running_kubernetes
-from towline.engines.kubernetes import rights
+from towline.engines.kubernetes.installation import permissions
+from towline.engines.kubernetes.needs import MIRRORING, NEEDED
 
 HOW_TO = Path(__file__).parents[2] / "docs/how-to/kubernetes.md"
 
@@ -52,7 +57,7 @@ def test_an_account_with_every_right_is_a_yes(tmp_path, cluster):
     done = doctor(tmp_path)
     assert done.returncode == 0, done.stderr
     assert "v1.32.13" in done.stdout
-    assert cluster.api.count("selfsubjectaccessreviews") == sum(len(each.verbs) for each in rights.NEEDED)
+    assert cluster.api.count("selfsubjectaccessreviews") == sum(len(each.verbs) for each in NEEDED)
     assert cluster.api.bodies == []
 
 
@@ -63,8 +68,15 @@ def test_what_is_missing_is_named_with_its_reason_and_the_rule_that_gives_it(tmp
     assert done.returncode == 6
     assert "missing: create on pods" in done.stdout
     assert "missing: get on pods/log  (logs, and the last words of what ended)" in done.stdout
-    assert '- {apiGroups: [""], resources: [pods/log], verbs: [get]}' in done.stdout
-    assert "resources: [secrets]" not in done.stdout
+    role, binding = yaml.safe_load_all(done.stdout.partition("kubectl apply -f -:")[2])
+    assert [(rule["resources"], rule["verbs"]) for rule in role["rules"]] == [
+        (["pods"], ["create"]),
+        (["pods/log"], ["get"]),
+    ]
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "towline", "namespace": "towline"}]
+    assert (role["kind"], binding["roleRef"]["name"]) == ("ClusterRole", role["metadata"]["name"])
+    for document in (role, binding):
+        kubernetes_validate.validate(document, "1.32", strict=True)
 
 
 def test_what_a_namespace_forbids_is_told(tmp_path, cluster):
@@ -74,10 +86,12 @@ def test_what_a_namespace_forbids_is_told(tmp_path, cluster):
     make(cluster, "resourcequotas", "apps", "small", {"metadata": {}, "status": status})
     done = doctor(tmp_path, "--namespace", "apps")
     assert done.returncode == 6
-    assert "quota small is used up: pods 2 of 2" in done.stdout
+    assert "problem: quota small of apps is used up: pods 2 of 2" in done.stdout
     assert "requests.cpu" not in done.stdout
+    assert "problem: quota small of apps refuses pods that state no limit of cpu" in done.stdout
     assert "`restricted`" in done.stdout
-    assert cluster.api.count("selfsubjectaccessreviews") < sum(len(each.verbs) for each in rights.NEEDED)
+    assert "kubectl label namespace apps pod-security.kubernetes.io/enforce=baseline" in done.stdout
+    assert cluster.api.count("selfsubjectaccessreviews") < sum(len(each.verbs) for each in NEEDED)
 
 
 def test_a_namespace_that_is_not_there_is_told(tmp_path, cluster):
@@ -86,6 +100,98 @@ def test_a_namespace_that_is_not_there_is_told(tmp_path, cluster):
     assert "namespace nowhere does not exist" in done.stdout
 
 
+def test_what_a_namespace_has_of_limits_is_told_and_answers_a_quota_that_wants_them(tmp_path, cluster):
+    make(cluster, "namespaces", "", "apps", {"metadata": {"labels": {"a": "b"}}})
+    status = {"hard": {"limits.cpu": "4", "limits.memory": "1Gi"}, "used": {"limits.cpu": "1500m"}}
+    make(cluster, "resourcequotas", "apps", "small", {"metadata": {}, "status": status})
+    limits = [{"type": "Container", "max": {"memory": "512Mi"}, "default": {"cpu": "1", "memory": "256Mi"}}]
+    make(cluster, "limitranges", "apps", "usual", {"metadata": {}, "spec": {"limits": limits}})
+    done = doctor(tmp_path, "--namespace", "apps")
+    assert done.returncode == 0, done.stdout
+    assert "note: a container in apps may have at most memory 512Mi" in done.stdout
+    assert "note: a container in apps that states no limit gets memory 256Mi" in done.stdout
+    assert "problem" not in done.stdout
+
+
+def test_the_namespaces_that_towline_made_are_looked_at_where_none_is_named(tmp_path, cluster):
+    ours = {"app.kubernetes.io/managed-by": "towline", "pod-security.kubernetes.io/enforce": "restricted"}
+    make(cluster, "namespaces", "", "towline-shop", {"metadata": {"labels": ours}})
+    others = {"pod-security.kubernetes.io/enforce": "restricted"}
+    make(cluster, "namespaces", "", "others", {"metadata": {"labels": others}})
+    done = doctor(tmp_path)
+    assert done.returncode == 6
+    assert "namespace towline-shop enforces" in done.stdout
+    assert "others" not in done.stdout
+
+
+def test_webhooks_that_may_refuse_what_is_applied_are_told(tmp_path, cluster):
+    hooks = [
+        {"name": "policy.example.com", "rules": [{"resources": ["pods", "pods/exec"]}]},
+        {"name": "nodes.example.com", "rules": [{"resources": ["nodes"]}]},
+    ]
+    make(cluster, "validatingwebhookconfigurations", "", "policy", {"webhooks": hooks})
+    soft = [{"name": "inject.example.com", "failurePolicy": "Ignore", "rules": [{"resources": ["*"]}]}]
+    make(cluster, "mutatingwebhookconfigurations", "", "mesh", {"webhooks": soft})
+    done = doctor(tmp_path)
+    assert done.returncode == 0
+    (policy,) = (line for line in done.stdout.splitlines() if "policy.example.com" in line)
+    assert policy.endswith("applies of pods; while it does not answer they are refused")
+    (mesh,) = (line for line in done.stdout.splitlines() if "inject.example.com" in line)
+    assert mesh.endswith("applies of *")
+    assert "nodes.example.com" not in done.stdout
+
+
+def test_what_cannot_be_seen_or_known_is_said_so(tmp_path, cluster):
+    said = 'validatingwebhookconfigurations is forbidden: User "x" cannot list resource'
+    cluster.api.fail("validatingwebhookconfigurations", status=403, message=said)
+    cluster.api.fail("selfsubjectreviews", status=404, message="the server could not find it")
+    done = doctor(tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert f"unknown: admission webhooks (validatingwebhookconfigurations): {said}" in done.stdout
+    assert "unknown: the account's name: the server could not find it" in done.stdout
+    assert "unknown: whether the nodes reach the registries" in done.stdout
+
+
+def test_a_server_without_an_api_that_is_needed_is_told(tmp_path, cluster):
+    cluster.api.fail("GET /apis/apps/v1", status=404)
+    done = doctor(tmp_path)
+    assert done.returncode == 6
+    assert "problem: the server has no apis/apps/v1" in done.stdout
+
+
+def test_mirrors_are_asked_about_when_they_are_wanted(tmp_path, cluster):
+    cluster.api.allowed = lambda review: asked(review) != ("patch", "serviceaccounts", "")
+    assert doctor(tmp_path).returncode == 0
+    done = doctor(tmp_path, "--mirrors")
+    assert done.returncode == 6
+    assert "missing: patch on serviceaccounts" in done.stdout
+    assert doctor(tmp_path, "--mirrors", "--namespace", "apps").returncode == 2
+
+
+def test_programs_read_the_same(tmp_path, cluster):
+    cluster.api.allowed = lambda review: asked(review) != ("create", "pods", "")
+    cluster.api.username = "jane@example.com"
+    done = doctor(tmp_path, "-o", "json")
+    assert done.returncode == 6
+    told = json.loads(done.stdout)
+    assert (told["well"], told["version"], told["account"]) == (False, "v1.32.13", "jane@example.com")
+    assert [(each["resource"], each["verbs"]) for each in told["missing"]] == [("pods", ["create"])]
+    assert told["remedy"][1]["subjects"][0]["kind"] == "User"
+    assert any("nodes reach the registries" in each for each in told["unknown"])
+
+
+def test_in_one_namespace_a_role_is_enough(tmp_path, cluster):
+    make(cluster, "namespaces", "", "apps", {"metadata": {"labels": {"a": "b"}}})
+    cluster.api.allowed = lambda review: asked(review) != ("create", "pods", "")
+    told = json.loads(doctor(tmp_path, "--namespace", "apps", "-o", "json").stdout)
+    assert {(each["kind"], each["metadata"]["namespace"]) for each in told["remedy"]} == {
+        ("Role", "apps"),
+        ("RoleBinding", "apps"),
+    }
+
+
 def test_the_how_to_lists_the_rights_that_are_asked_for():
-    text = HOW_TO.read_text()
-    assert [each for each in rights.NEEDED if f"  {rights.rule(each)}" not in text] == []
+    blocks = re.findall(r"```yaml\n(.*?)```", HOW_TO.read_text(), re.DOTALL)
+    role, mirrors = (yaml.safe_load(block) for block in blocks)
+    assert role["rules"] == permissions.rules(NEEDED)
+    assert mirrors == permissions.rules(MIRRORING)

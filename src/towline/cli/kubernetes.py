@@ -89,10 +89,14 @@ def _configure_scan(group: flags.Verbs) -> None:
         group,
         "doctor",
         _doctor,
-        summary="ask a cluster whether an account may do what the engine needs",
+        summary="ask a cluster whether the engine may do what it needs, and what stands in its way",
         examples="towline kubernetes doctor --kubeconfig towline.kubeconfig",
     )
     _cluster(doctor)
+    doctor.add_argument("--mirrors", action="store_true", help="ask also for what mirrored secrets need")
+    doctor.add_argument(
+        "-o", "--output", choices=("table", "json"), default="table", help="how to print (%(default)s)"
+    )
 
 
 def _cluster(parser: argparse.ArgumentParser) -> None:
@@ -120,23 +124,14 @@ def _scan(args: argparse.Namespace) -> int:
 
 def _doctor(args: argparse.Namespace) -> int:
     from towline import scanning
-    from towline.engines.kubernetes import rights
+    from towline.cli import cluster_doctor
 
+    if args.mirrors and args.namespace:
+        raise Failure("--mirrors need rights in the whole cluster; leave --namespace out", code=2)
     where = {"kubeconfig": args.kubeconfig, "context": args.context, "namespace": args.namespace}
-    examined = asked(scanning.examine(**where))
-    say(f"The cluster runs Kubernetes {examined.version}.")
-    for right, verbs in examined.missing.items():
-        say(f"missing: {', '.join(verbs)} on {right.resource}  ({right.why})")
-    for note in examined.notes:
-        say(f"note:    {note}")
-    if not examined.missing:
-        say("The account may do everything that the engine needs.")
-        return 6 if examined.notes else 0
-    say()
-    say(f"A {'Role' if args.namespace else 'ClusterRole'} with these rules gives what is missing:")
-    for right in examined.missing:
-        say(f"  {rights.rule(right)}")
-    return 6
+    examined = asked(scanning.examine(**where, mirrors=args.mirrors))
+    cluster_doctor.show(examined, namespace=args.namespace, output=args.output)
+    return 0 if examined.is_well else 6
 
 
 def _provider_config(args: argparse.Namespace) -> int:

@@ -15,9 +15,9 @@ from towline import config
 from towline.domain.credential import Password
 from towline.domain.errors import InvalidInput
 from towline.engines.kubernetes.installation import keyring, manifests
-from towline.engines.kubernetes.installation.carrying_out import amount
 from towline.engines.kubernetes.installation.options import Options
 from towline.engines.kubernetes.needs import MIRRORING, NEEDED
+from towline.engines.kubernetes.quantities import amount
 
 VERSIONS = ("1.25", "1.32", "1.37")
 
@@ -231,3 +231,6 @@ def test_the_yaml_reads_back_as_the_same_documents():
 def test_quantities_are_compared_as_numbers():
     assert amount("1Gi") > amount("1000Mi") > amount("1G") > amount("999M") > amount("1500m")
     assert amount("1Ti") == 1024 * amount("1Gi")
+    assert amount("1e3") == amount("1k") == 1000
+    with pytest.raises(ValueError, match="no quantity"):
+        amount("much")

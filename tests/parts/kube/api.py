@@ -33,6 +33,11 @@ MODELS = {
 }
 _ENDED_BY_OTHERS = ("deployments", "namespaces", "pods", "replicasets")
 """Kinds that a delete only marks: a controller or the node takes them away."""
+_ABOUT = {
+    "version": {"major": "1", "minor": "32", "gitVersion": "v1.32.13"},
+    "api/v1": {"kind": "APIResourceList", "groupVersion": "v1"},
+    "apis/apps/v1": {"kind": "APIResourceList", "groupVersion": "apps/v1"},
+}
 _END: Any = None
 
 
@@ -56,6 +61,7 @@ class ApiServer:
 
     objects: Objects = field(default_factory=Objects)
     token: str = "the-token"
+    username: str = "system:serviceaccount:towline:towline"
     faults: list[Fault] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
     bodies: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
@@ -136,10 +142,9 @@ class ApiServer:
 
     async def _route(self, request: web.Request, parts: list[str]) -> web.StreamResponse:  # noqa: PLR0911
         if parts[-1].endswith("reviews") and request.method == "POST":
-            review = await request.json()
-            return web.json_response({**review, "status": {"allowed": self.allowed(review)}}, status=201)
-        if parts == ["version"]:
-            return web.json_response({"major": "1", "minor": "32", "gitVersion": "v1.32.13"})
+            return await self._review(request, parts[-1])
+        if "/".join(parts) in _ABOUT:
+            return web.json_response(_ABOUT["/".join(parts)])
         rest = parts[2:] if parts[0] == "api" else parts[3:]
         namespace = ""
         if len(rest) > 2 and rest[0] == "namespaces":
@@ -162,6 +167,13 @@ class ApiServer:
             case "DELETE":
                 return await self._delete(request, (plural, namespace, name))
         return _status(405, "MethodNotAllowed", "the server does not allow this method")
+
+    async def _review(self, request: web.Request, plural: str) -> web.Response:
+        review = await request.json()
+        status: dict[str, Any] = {"userInfo": {"username": self.username}}
+        if plural == "selfsubjectaccessreviews":
+            status = {"allowed": self.allowed(review)}
+        return web.json_response({**review, "status": status}, status=201)
 
     async def _list(self, request: web.Request, plural: str, namespace: str) -> web.Response:
         found = [kept for kept in self.objects.of(plural, namespace) if _matches(request, kept.labels)]

@@ -19,6 +19,7 @@ _KINDS = {
     "clusterroles": ("rbac.authorization.k8s.io/v1", "ClusterRole"),
     "ingresses": ("networking.k8s.io/v1", "Ingress"),
     "limitranges": ("v1", "LimitRange"),
+    "mutatingwebhookconfigurations": ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"),
     "namespaces": ("v1", "Namespace"),
     "networkpolicies": ("networking.k8s.io/v1", "NetworkPolicy"),
     "persistentvolumeclaims": ("v1", "PersistentVolumeClaim"),
@@ -32,6 +33,7 @@ _KINDS = {
     "pods": ("v1", "Pod"),
     "events": ("v1", "Event"),
     "deployments": ("apps/v1", "Deployment"),
+    "validatingwebhookconfigurations": ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"),
     "replicasets": ("apps/v1", "ReplicaSet"),
 }
 

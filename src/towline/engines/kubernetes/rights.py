@@ -5,18 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import msgspec
 
+from towline.engines.kubernetes import surroundings
 from towline.engines.kubernetes.cluster import Cluster, ClusterRefused
-from towline.engines.kubernetes.needs import NEEDED, Right
-from towline.engines.kubernetes.seen import Metadata, SeenVersion
+from towline.engines.kubernetes.needs import MIRRORING, NEEDED, Right
+from towline.engines.kubernetes.seen import SeenVersion
+from towline.engines.kubernetes.surroundings import Note
 
 REVIEWS = "apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 OLDEST_MINOR = 25
 """Server-side apply, bookmarks and Pod Security's labels are all stable from there on."""
-POD_SECURITY = "pod-security.kubernetes.io/enforce"
+SELF = "apis/authentication.k8s.io/v1/selfsubjectreviews"
+APIS = ("api/v1", "apis/apps/v1")
+NEVER_KNOWN = (
+    "whether the nodes reach the registries, and trust their certificates: only a pod on each can tell",
+    "which Pod Security the API server enforces where a namespace has no label",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +30,15 @@ class Examined:
     """What a look at a cluster found: missing verbs by right, and what else stands in the way."""
 
     version: str
+    account: str
     missing: Mapping[Right, Sequence[str]]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing is missing and nothing stands in the way."""
+        return not self.missing and not any(note.is_problem for note in self.notes)
 
 
 class _Allowed(msgspec.Struct, frozen=True):
@@ -36,27 +49,19 @@ class _Review(msgspec.Struct, frozen=True):
     status: _Allowed = _Allowed()
 
 
-class _QuotaStatus(msgspec.Struct, frozen=True):
-    hard: Mapping[str, str] | None = None
-    used: Mapping[str, str] | None = None
+class _User(msgspec.Struct, frozen=True):
+    username: str = ""
 
 
-class _Quota(msgspec.Struct, frozen=True):
-    PATH: ClassVar[str] = "api/v1"
-    PLURAL: ClassVar[str] = "resourcequotas"
-
-    metadata: Metadata
-    status: _QuotaStatus = _QuotaStatus()
+class _UserStatus(msgspec.Struct, frozen=True, rename="camel"):
+    user_info: _User = _User()
 
 
-class _Namespace(msgspec.Struct, frozen=True):
-    PATH: ClassVar[str] = "api/v1"
-    PLURAL: ClassVar[str] = "namespaces"
-
-    metadata: Metadata
+class _SelfReview(msgspec.Struct, frozen=True):
+    status: _UserStatus = _UserStatus()
 
 
-async def examine(cluster: Cluster, *, namespace: str = "") -> Examined:
+async def examine(cluster: Cluster, *, namespace: str = "", mirrors: bool = False) -> Examined:
     """Return what an account lacks, asked of the API server itself: nothing is tried out.
 
     With a ``namespace`` that is set for all projects nothing beyond it is needed.
@@ -64,19 +69,37 @@ async def examine(cluster: Cluster, *, namespace: str = "") -> Examined:
     version = msgspec.json.decode(await cluster.ask("GET", "version", plural="version"), type=SeenVersion)
     wanted = [right for right in NEEDED if not (namespace and right.is_clusterwide)]
     missing = await asyncio.gather(*(_missing(cluster, right, namespace) for right in wanted))
-    notes = await _notes(cluster, namespace) if namespace else []
+    if mirrors:
+        wanted += MIRRORING
+        missing += await asyncio.gather(*(_missing(cluster, right, "") for right in MIRRORING))
+    found = await surroundings.looked_at(cluster, namespace=namespace)
+    account = await found.seen(_account(cluster), what="the account's name")
+    notes = [*await _about_server(cluster, version), *found.notes]
+    lacking = {right: verbs for right, verbs in zip(wanted, missing, strict=True) if verbs}
+    return Examined(version.git_version, account or "", lacking, tuple(notes), (*found.unknown, *NEVER_KNOWN))
+
+
+async def _account(cluster: Cluster) -> str:
+    """Return as whom the cluster knows the account; servers before 1.28 do not tell."""
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    answer = await cluster.ask("POST", SELF, document=review, plural="selfsubjectreviews")
+    return msgspec.json.decode(answer, type=_SelfReview).status.user_info.username
+
+
+async def _about_server(cluster: Cluster, version: SeenVersion) -> list[Note]:
+    notes = []
     digits = "".join(letter for letter in version.minor if letter.isdigit())
     if digits and int(digits) < OLDEST_MINOR:
-        notes.append(f"the server is 1.{digits}; 1.{OLDEST_MINOR} is the oldest that the engine is made for")
-    found = {right: verbs for right, verbs in zip(wanted, missing, strict=True) if verbs}
-    return Examined(version.git_version, found, tuple(notes))
-
-
-def rule(right: Right) -> str:
-    """Return a right as the line of a role."""
-    verbs = ", ".join(right.verbs)
-    group = right.group or '""'
-    return f"- {{apiGroups: [{group}], resources: [{right.resource}], verbs: [{verbs}]}}"
+        text = f"the server is 1.{digits}; 1.{OLDEST_MINOR} is the oldest that the engine is made for"
+        notes.append(Note(text, "upgrade the cluster"))
+    for api in APIS:
+        try:
+            await cluster.ask("GET", api, plural=api)
+        except ClusterRefused as refusal:
+            if refusal.status != 404:
+                raise
+            notes.append(Note(f"the server has no {api}", "turn the API on, or use another cluster"))
+    return notes
 
 
 async def _missing(cluster: Cluster, right: Right, namespace: str) -> Sequence[str]:
@@ -97,26 +120,3 @@ async def _is_allowed(cluster: Cluster, right: Right, verb: str, namespace: str)
     }
     answer = await cluster.ask("POST", REVIEWS, document=review, plural="selfsubjectaccessreviews")
     return msgspec.json.decode(answer, type=_Review).status.allowed
-
-
-async def _notes(cluster: Cluster, namespace: str) -> list[str]:
-    """Return what the namespace itself forbids, as far as the account may see it."""
-    try:
-        found = await cluster.get(_Namespace, namespace)
-        quotas = (await cluster.list(_Quota, namespace=namespace)).items
-    except ClusterRefused as refusal:
-        return [f"quotas and Pod Security of {namespace} cannot be seen: {refusal.message}"]
-    if found is None:
-        return [f"namespace {namespace} does not exist"]
-    notes = [
-        f"quota {quota.metadata.name} is used up: {name} {used} of {(quota.status.hard or {}).get(name)}"
-        for quota in quotas
-        for name, used in (quota.status.used or {}).items()
-        if used == (quota.status.hard or {}).get(name)
-    ]
-    if found.metadata.label(POD_SECURITY) == "restricted":
-        notes.append(
-            f"namespace {namespace} enforces Pod Security `restricted`, which refuses pods of packages: "
-            "they do not say runAsNonRoot"
-        )
-    return notes

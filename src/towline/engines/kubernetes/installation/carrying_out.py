@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from towline.domain.errors import Conflict, InvalidInput, NotAllowed
 from towline.engines.kubernetes.cluster import ClusterRefused
 from towline.engines.kubernetes.installation import keyring, kinds, manifests, workload
 from towline.engines.kubernetes.installation.options import MANAGED_BY, MANAGER
+from towline.engines.kubernetes.quantities import amount
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
     from towline.engines.kubernetes.installation.kinds import Held, Kind
     from towline.engines.kubernetes.installation.options import Options
 
-_UNITS = {"m": Decimal("0.001"), "": Decimal(1)}
-_UNITS |= {unit: Decimal(1000) ** power for power, unit in enumerate("kMGT", 1)}
-_UNITS |= {f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGT", 1)}
-_LETTERS = frozenset("".join(_UNITS))
 _PRUNED = ("Ingress", "RoleBinding", "Role", "ClusterRoleBinding", "ClusterRole")
 
 
@@ -207,12 +203,6 @@ def _fit_to_volume(document: dict[str, Any], held: Held) -> None:
     size = held.spec.get("resources", {}).get("requests", {}).get("storage", "0")
     if amount(size) > amount(spec["resources"]["requests"]["storage"]):
         spec["resources"] = {"requests": {"storage": size}}
-
-
-def amount(quantity: str) -> Decimal:
-    """Return a quantity of Kubernetes as a number."""
-    digits = quantity.rstrip("".join(_LETTERS))
-    return Decimal(digits) * _UNITS[quantity.removeprefix(digits)]
 
 
 @contextlib.contextmanager

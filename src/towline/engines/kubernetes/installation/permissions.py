@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from towline.engines.kubernetes.needs import MIRRORING, NEEDED, Right
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from towline.engines.kubernetes.installation.options import Options
 
@@ -50,6 +51,44 @@ def rules(rights: Iterable[Right]) -> list[dict[str, list[str]]]:
 def reasons(rights: Iterable[Right]) -> str:
     """Return what each right is for, a line each."""
     return "".join(f"{right.resource}: {right.why}\n" for right in rights)
+
+
+def remedy(
+    missing: Mapping[Right, Sequence[str]], *, account: str, namespace: str
+) -> Sequence[dict[str, Any]]:
+    """Return a role of exactly what an account lacks and its binding; the role alone where nobody is known.
+
+    ``namespace`` is where the rights are to hold; empty: everywhere.
+    """
+    kind = "Role" if namespace else "ClusterRole"
+    metadata: dict[str, Any] = {"name": "towline-missing"} | ({"namespace": namespace} if namespace else {})
+    lacking = [replace(right, verbs=tuple(verbs)) for right, verbs in missing.items()]
+    role = {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": kind,
+        "metadata": metadata | {"annotations": {REASONS: reasons(lacking)}},
+        "rules": rules(lacking),
+    }
+    if not account:
+        return (role,)
+    return (
+        role,
+        {
+            "apiVersion": f"{_RBAC}/v1",
+            "kind": f"{kind}Binding",
+            "metadata": metadata,
+            "roleRef": {"apiGroup": _RBAC, "kind": kind, "name": "towline-missing"},
+            "subjects": [_subject(account)],
+        },
+    )
+
+
+def _subject(account: str) -> dict[str, str]:
+    prefix = "system:serviceaccount:"
+    if account.startswith(prefix):
+        namespace, _, name = account.removeprefix(prefix).partition(":")
+        return {"kind": "ServiceAccount", "name": name, "namespace": namespace}
+    return {"kind": "User", "apiGroup": _RBAC, "name": account}
 
 
 def _granted(
