@@ -31,3 +31,9 @@ def test_a_log_comes_with_times_where_they_are_asked_for(live: Live, jane: Shell
 
 def test_the_log_of_a_missing_deployment_has_its_exit_code(jane: Shell) -> None:
     assert jane.towline("deployment", "logs", "missing").returncode == 3
+
+
+def test_an_engine_with_one_log_over_all_runs_says_so(live: Live, jane: Shell) -> None:
+    done = jane.towline("deployment", "logs", "speaks", "--previous")
+    assert done.returncode == 2
+    assert "one log over all runs" in done.stderr

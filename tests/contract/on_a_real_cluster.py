@@ -132,6 +132,14 @@ class TestOnARealCluster(EngineSuite):
         assert await lab.engine.roll_back(GUID, generation=2) == 1
         assert [fact.generation for fact in await lab.engine.inventory()] == [1]
 
+    async def test_the_log_of_the_run_before_is_kept_apart(self, lab: ClusterLab, watch: Watch) -> None:
+        running = lab.workload("read up rest </proc/uptime; echo $up; sleep 4; exit 3")
+        await lab.engine.apply(running)
+        await watch.until(lambda fact: fact.restart_count >= 1 and fact.state is ReplicaState.RUNNING)
+        now, before = await log_of(lab.engine, running), await log_of(lab.engine, running, previous=True)
+        assert before
+        assert now != before
+
     async def test_a_failing_process_is_started_again_after_a_pause(
         self, lab: ClusterLab, watch: Watch
     ) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from engine_lab import GUID, workload
-from engine_suite import FOREVER, EngineSuite, Watch, up
+from engine_suite import FOREVER, EngineSuite, Watch, log_of, up
 
 from parts.kube.lab import Kubernetes, kubernetes
 from towline.domain.causes import FindingCode
@@ -77,6 +77,21 @@ class TestKubernetesEngine(EngineSuite):
         assert await lab.engine.roll_back(GUID, generation=2) == 1, "it may be repeated"
         await lab.engine.apply(replace(update, generation=3))
         assert {fact.generation for fact in await lab.engine.inventory()} == {1, 3}
+
+    async def test_the_log_of_the_run_before_is_kept_apart(self, lab: KubernetesLab, watch: Watch) -> None:
+        marker = lab.cluster.folder / "was-here"
+        first = f"touch {marker}; echo first; exit 3"
+        script = f"if [ -e {marker} ]; then echo second; exec sleep 1000; fi; {first}"
+        running = lab.workload(script, restart=RestartPolicy.ALWAYS)
+        await lab.engine.apply(running)
+        await watch.until(lambda fact: fact.restart_count == 1 and fact.state is ReplicaState.RUNNING)
+        assert await log_of(lab.engine, running) == "second\n"
+        assert await log_of(lab.engine, running, previous=True) == "first\n"
+
+    async def test_before_the_second_run_there_is_none_before(self, lab: KubernetesLab) -> None:
+        running = lab.workload("echo only; exec sleep 1000")
+        await lab.engine.apply(running)
+        assert await log_of(lab.engine, running, previous=True) == ""
 
     async def test_without_an_older_generation_nothing_is_taken_back(self, lab: KubernetesLab) -> None:
         await lab.engine.apply(lab.workload(FOREVER, generation=2, exclusive=True))

@@ -20,6 +20,7 @@ from towline.domain.image import ImageReference
 from towline.domain.proof import Answer, Glance, Platform, PulledImage, Verdict
 from towline.domain.registry import RegistryAddress
 from towline.domain.workload import Fact, PullAccess, ReplicaState, Workload, WorkloadExecutable
+from towline.engines.runs import refuse_previous
 from towline.ports import PullToken
 from towline.services.fleet import Housed
 
@@ -344,7 +345,7 @@ class FakeEngine:
                 self._run(container)
         return serves
 
-    async def logs(
+    def logs(
         self,
         deployment_guid: str,
         executable: str,
@@ -353,6 +354,22 @@ class FakeEngine:
         follow: bool = False,
         tail: int | None = None,
         timestamps: bool = False,
+        previous: bool = False,
+    ) -> AsyncIterator[bytes]:
+        refuse_previous(previous=previous)
+        return self._log(
+            deployment_guid, executable, replica=replica, follow=follow, tail=tail, timestamps=timestamps
+        )
+
+    async def _log(
+        self,
+        deployment_guid: str,
+        executable: str,
+        *,
+        replica: int,
+        follow: bool,
+        tail: int | None,
+        timestamps: bool,
     ) -> AsyncIterator[bytes]:
         container = self._newest(deployment_guid, executable, replica)
         if container is None:

@@ -7,7 +7,7 @@ from towline.domain.deployment import Dependency, Phase, Status
 from towline.domain.errors import Conflict, InvalidInput, NotFound
 from towline.domain.image import ImageReference
 from towline.domain.listing import LabelSelector, Page
-from towline.domain.package import Runtime
+from towline.domain.package import RestartPolicy, Runtime
 from towline.domain.registry import RegistrySettings
 from towline.domain.workload import PullAccess, Workload, WorkloadExecutable
 from towline.ports import DeploymentQuery
@@ -187,3 +187,10 @@ async def test_deleting_one_version_leaves_the_others(packed: World) -> None:
     assert [package.version for package in listing.items] == ["v2"]
     with pytest.raises(NotFound):
         await packed.packages.delete(packed.access, "talker", "v1")
+
+
+async def test_what_shall_end_is_refused_and_not_passed_over(packed: World) -> None:
+    wanted = replace(deployment_draft(), restart=RestartPolicy.NEVER)
+    with pytest.raises(InvalidInput, match="always started again") as caught:
+        await packed.deployments.create(packed.access, wanted)
+    assert caught.value.field == "spec.restart"

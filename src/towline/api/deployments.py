@@ -53,6 +53,11 @@ _LOGS = (
         "true begins each line with its time (RFC 3339) and a space, or with - where that is not known",
         kind="boolean",
     ),
+    Parameter(
+        "previous",
+        "true answers the run before the present one, on engines that keep runs apart (kubernetes)",
+        kind="boolean",
+    ),
     GUID,
 )
 
@@ -232,6 +237,7 @@ class DeploymentsApi:
             tail=tail if tail >= 0 else None,
             guid=text_of(query, "guid"),
             timestamps=truth_of(query, "timestamps", default=False),
+            previous=truth_of(query, "previous", default=False),
         )
         return Stream(chunks)
 

@@ -71,6 +71,9 @@ def _log_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tail", type=int, metavar="N", help="only the newest N lines")
     parser.add_argument("--timestamps", action="store_true", help="begin each line with its time (UTC)")
     parser.add_argument("--executable", metavar="NAME", help="the first one by default")
+    parser.add_argument(
+        "--previous", action="store_true", help="the run before the present one (on Kubernetes)"
+    )
     parser.add_argument("--replica", type=int, default=0, metavar="N")
 
 
@@ -101,6 +104,8 @@ def _wait(args: argparse.Namespace) -> int:
 
 def _logs(args: argparse.Namespace) -> int:
     query = {"follow": "true" if args.follow else "false", "replica": str(args.replica)}
+    if args.previous:
+        query["previous"] = "true"
     if args.tail is not None:
         query["tail"] = str(args.tail)
     if args.timestamps:

@@ -60,11 +60,15 @@ class Engine(Protocol):
         follow: bool = False,
         tail: int | None = None,
         timestamps: bool = False,
+        previous: bool = False,
     ) -> AsyncIterator[bytes]:
         """Yield the log of the newest generation's container in chunks that end at line ends.
 
         With ``timestamps`` each line begins with the time at which it came (RFC 3339) and a space; in place
         of a time that nobody noted stands ``-``.
+
+        With ``previous`` it is the log of the run before the present one, empty where there was none; raises
+        InvalidInput, before anything is yielded, where one log holds all runs.
 
         An empty chunk is a sign of life while nothing is logged (at most 15 s apart).
         """

@@ -53,9 +53,10 @@ class ClosedEngine:
         follow: bool = False,
         tail: int | None = None,
         timestamps: bool = False,
+        previous: bool = False,
     ) -> AsyncIterator[bytes]:
         """Refuse."""
-        self._refuse(deployment_guid, executable, replica, follow, tail, timestamps)
+        self._refuse(deployment_guid, executable, replica, follow, tail, timestamps, previous)
 
     async def inventory(self) -> Sequence[Fact]:
         """Refuse."""

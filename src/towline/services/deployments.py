@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from towline.domain.deployment import Deployment, Wish
 from towline.domain.engine import ENGINE_LABEL, not_there
 from towline.domain.errors import EngineFailed, InvalidInput, NotFound
-from towline.domain.package import Runtime
+from towline.domain.package import RestartPolicy, Runtime
 from towline.services.audit import entry
 from towline.services.engine_choice import chosen_engine
 from towline.services.packages import absent as absent_package
@@ -113,7 +113,7 @@ class Deployments:
 
         return await self._written(change)
 
-    async def logs(
+    async def logs(  # noqa: PLR0913  (what a log is asked by, by name)
         self,
         access: Access,
         name: str,
@@ -124,11 +124,12 @@ class Deployments:
         tail: int | None = None,
         guid: str = "",
         timestamps: bool = False,
+        previous: bool = False,
     ) -> AsyncIterator[bytes]:
         """Return the log's chunks, once executable and replica are known to exist.
 
-        Without ``executable`` it is the first; with ``timestamps`` each line begins with its time.
-        Raises before anything is streamed.
+        Without ``executable`` it is the first; with ``timestamps`` each line begins with its time. The run
+        before, ``previous``, has ended: it is not followed. Raises before anything is streamed.
         """
         deployment = await self.get(access, name, guid)
         run = _executable(deployment, executable)
@@ -137,7 +138,13 @@ class Deployments:
         if opened is None:
             raise EngineFailed(not_there(deployment.engine))
         return opened.engine.logs(
-            deployment.guid, run.name, replica=replica, follow=follow, tail=tail, timestamps=timestamps
+            deployment.guid,
+            run.name,
+            replica=replica,
+            follow=follow and not previous,
+            tail=tail,
+            timestamps=timestamps,
+            previous=previous,
         )
 
     async def history(self, access: Access, name: str, guid: str = "") -> Sequence[AuditEntry]:
@@ -175,6 +182,7 @@ def _found(tx: Transaction, access: Access, name: str, *, guid: str = "") -> Dep
 
 def _wish(tx: Transaction, access: Access, draft: DeploymentDraft) -> Wish:
     package = _package(tx, access, draft)
+    _refuse_to_end(draft)
     _refuse_self_dependency(draft)
     return Wish(
         package.guid,
@@ -186,6 +194,16 @@ def _wish(tx: Transaction, access: Access, draft: DeploymentDraft) -> Wish:
         dependencies=draft.dependencies,
         restart=draft.restart,
     )
+
+
+def _refuse_to_end(draft: DeploymentDraft) -> None:
+    """Refuse what no deployment in the cloud does, instead of passing it over."""
+    if draft.restart is not RestartPolicy.ALWAYS:
+        raise InvalidInput(
+            "spec.restart",
+            problem=f"is {draft.restart.value!r}, and what runs in the cloud is always started again",
+            rule="leave it out, or write 'always'",
+        )
 
 
 def _package(tx: Transaction, access: Access, draft: DeploymentDraft) -> Package:

@@ -308,6 +308,11 @@ class Node:
             return f'previous terminated container "{container.name}" in pod "{pod.key[2]}" not found'
         if response is None:
             return None
+        if previous:
+            ended = container.log if container.process is None else container.earlier
+            newest = ended.splitlines(keepends=True)[-int(query.get("tailLines", "99")) :]
+            await response.write(b"".join(newest))
+            return None
         told = container.stamped if query.get("timestamps") == "true" else container.plain
         at = len(container.log)
         lines = container.log.splitlines(keepends=True)

@@ -28,6 +28,7 @@ from towline.engines.docker.images import PulledImages
 from towline.engines.docker.pulls import Pulls, called
 from towline.engines.docker.watch import Watch
 from towline.engines.docker.wellness import Wellness
+from towline.engines.runs import refuse_previous
 from towline.engines.waiting import all_of, to_the_end
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ class DockerEngine:
             with translated():
                 return await self._ending.roll_back(deployment_guid, generation)
 
-    async def logs(
+    def logs(
         self,
         deployment_guid: str,
         executable: str,
@@ -181,8 +182,24 @@ class DockerEngine:
         follow: bool = False,
         tail: int | None = None,
         timestamps: bool = False,
+        previous: bool = False,
     ) -> AsyncIterator[bytes]:
-        """Yield a container's log."""
+        """Yield a container's log, all runs in it."""
+        refuse_previous(previous=previous)
+        return self._log(
+            deployment_guid, executable, replica=replica, follow=follow, tail=tail, timestamps=timestamps
+        )
+
+    async def _log(
+        self,
+        deployment_guid: str,
+        executable: str,
+        *,
+        replica: int,
+        follow: bool,
+        tail: int | None,
+        timestamps: bool,
+    ) -> AsyncIterator[bytes]:
         with translated():
             newest = await self._newest(deployment_guid, executable, replica=replica)
             seen = await self._containers.seen(newest) if newest else None

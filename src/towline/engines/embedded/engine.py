@@ -27,6 +27,7 @@ from towline.engines.embedded.instances import Instances
 from towline.engines.embedded.monitor.rootfs import BUNDLE
 from towline.engines.embedded.monitors import Ear
 from towline.engines.embedded.sweeping import Sweeper
+from towline.engines.runs import refuse_previous
 from towline.engines.waiting import all_of, to_the_end
 
 if TYPE_CHECKING:
@@ -193,8 +194,10 @@ class EmbeddedEngine:
         follow: bool = False,
         tail: int | None = None,
         timestamps: bool = False,
+        previous: bool = False,
     ) -> AsyncIterator[bytes]:
-        """Yield a container's log."""
+        """Yield a container's log, all runs in it."""
+        refuse_previous(previous=previous)
         found = self._newest(deployment_guid, executable, replica=replica)
         if found is None:
             return _nothing()

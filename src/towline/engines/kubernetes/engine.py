@@ -128,6 +128,7 @@ class KubernetesEngine:
         follow: bool = False,
         tail: int | None = None,
         timestamps: bool = False,
+        previous: bool = False,
     ) -> AsyncIterator[bytes]:
         """Yield a container's log."""
         return logs.read(
@@ -139,6 +140,7 @@ class KubernetesEngine:
             follow=follow,
             tail=tail,
             timestamps=timestamps,
+            previous=previous,
         )
 
     async def about(self) -> EngineAbout:

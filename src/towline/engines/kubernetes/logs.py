@@ -7,7 +7,7 @@ while nothing is logged; here it goes on with the next run, waits, and gives sig
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from towline.domain.workload import ReplicaState
@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from towline.engines.kubernetes.seen import SeenPod
 
 SIGN_OF_LIFE = 10.0
+_PREVIOUS: Sequence[Mapping[str, str]] = ({"previous": "true"},)
+_NEWEST: Sequence[Mapping[str, str]] = ({}, *_PREVIOUS)
+"""This run, or the one before while the container waits."""
 
 
-async def read(
+async def read(  # noqa: PLR0913  (what a log is asked by, by name)
     cluster: Cluster,
     observing: Observing,
     deployment_guid: str,
@@ -34,8 +37,12 @@ async def read(
     follow: bool,
     tail: int | None,
     timestamps: bool,
+    previous: bool,
 ) -> AsyncGenerator[bytes, None]:
-    """Yield the log of the newest generation's container in chunks that end at line ends."""
+    """Yield the log of the newest generation's container in chunks that end at line ends.
+
+    ``previous``: that of the run before the present one, nothing where there was none.
+    """
     try:
         await observing.synced()
         reader = _Reader(
@@ -49,7 +56,10 @@ async def read(
         found = reader.find()
         if found is None:
             return
-        chunks = reader.follow(found, tail=tail) if follow else reader.whole(found, tail=tail)
+        if follow:
+            chunks = reader.follow(found, tail=tail)
+        else:
+            chunks = reader.whole(found, tail=tail, runs=_PREVIOUS if previous else _NEWEST)
         async for chunk in _with_signs_of_life(chunks):
             yield chunk
     except (ClusterRefused, ClusterUnreachable) as trouble:
@@ -89,12 +99,14 @@ class _Reader:
                 return place, uid, name
         return None
 
-    async def whole(self, found: tuple[Place, str, str], *, tail: int | None) -> AsyncGenerator[bytes, None]:
-        """Yield what is there: of this run, or of the one before while the container waits."""
+    async def whole(
+        self, found: tuple[Place, str, str], *, tail: int | None, runs: Sequence[Mapping[str, str]]
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield what is there of the first of the ``runs`` that there is."""
         pod = self._pod(found)
         if pod is None:
             return
-        for which in ({}, {"previous": "true"}):
+        for which in runs:
             try:
                 async for line in self._lines(pod, found[2], tail=tail, **which):
                     yield line

@@ -21,6 +21,7 @@ from towline.engines.docker import kept
 from towline.engines.docker.daemon import Daemon, Refused, translated
 from towline.engines.docker.document import HOST_NETWORK
 from towline.engines.docker.kills import Kills
+from towline.engines.runs import refuse_previous
 from towline.engines.swarm import document
 from towline.engines.swarm.ending import Ending
 from towline.engines.swarm.health import Health
@@ -167,8 +168,10 @@ class SwarmEngine:
         follow: bool = False,
         tail: int | None = None,
         timestamps: bool = False,
+        previous: bool = False,
     ) -> AsyncIterator[bytes]:
         """Yield a replica's log, that of its newest task."""
+        refuse_previous(previous=previous)
         reading = Reading(self._daemon, self._swarm, deployment_guid, executable, slot=replica + 1)
         return reading.chunks(follow=follow, tail=tail, timestamps=timestamps)
 
