@@ -10,6 +10,8 @@ import socket
 import ssl
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -18,7 +20,8 @@ import uvicorn
 from towline import api, console, eventlog
 from towline.api.endpoint import Limits
 from towline.domain.engine import EngineKeys
-from towline.domain.errors import InvalidInput, StoreUnavailable
+from towline.domain.errors import InvalidInput, StoreFailed
+from towline.domain.retention import Retention
 from towline.housing import opener, own_engine
 from towline.keychain.service_accounts import ClusterTokens
 from towline.keychain.stored import StoredKeychain
@@ -33,6 +36,7 @@ from towline.services.fleet import Fleet
 from towline.services.leading import Leading
 from towline.services.leaving import Leaving
 from towline.services.mirror_keeping import MirrorKeeping
+from towline.services.pruning import Pruning
 from towline.services.rates import Rates
 from towline.services.reproofs import Reproofs
 from towline.store.keyring import Keyring
@@ -43,7 +47,7 @@ from towline.store.vault import SealingVault
 from towline.wiring import Parts, Services, accounts_on, courier_of, request_ids, services_on, utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 
     from starlette.types import ASGIApp
 
@@ -57,8 +61,8 @@ log = structlog.get_logger("towline.app")
 DATABASE = "towline.db"
 KEYRING = "keyring.json"
 KEYRING_SETTING = "keyring"
-SWEEP_SECONDS = 3600.0
 EMBEDDED = "embedded"
+PAUSE_AFTER_REFUSAL = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ class Application:
     courier: NoticeCourier
     leaving: Leaving
     leading: Leading
+    pruning: Pruning
 
 
 async def serve(config: Config, *, announce: Callable[[str], None]) -> None:
@@ -160,6 +165,7 @@ async def _wired(
         courier=courier,
         leaving=leaving,
         leading=Leading(store=store, clock=utc_now, owner=reconciling.owner),
+        pruning=_pruning(config, services, patient),
     )
 
 
@@ -215,6 +221,18 @@ async def _keyring(config: Config, store: Store) -> Keyring:
     return keyring
 
 
+def _pruning(config: Config, services: Services, store: Store) -> Pruning:
+    rules = Retention(
+        timedelta(days=config.retention_deployments),
+        timedelta(days=config.retention_events),
+        proofs=timedelta(days=config.retention_proofs),
+        events_most=config.retention_events_most,
+    )
+    return Pruning(
+        store=store, clock=utc_now, rules=rules, tally=services.tally, sweep=services.accounts.sweep
+    )
+
+
 def _standing_of(config: Config, reconciling: Reconciling) -> Callable[[], Iterator[Figure]]:
     def standing() -> Iterator[Figure]:
         yield Figure("walks", reconciling.walks)
@@ -261,8 +279,7 @@ async def _run(application: Application, config: Config, listener: socket.socket
         loop.add_signal_handler(number, server.leave)
     async with asyncio.TaskGroup() as group:
         background = [
-            group.create_task(_sweep(application.services.accounts)),
-            group.create_task(application.deliveries.run()),
+            group.create_task(_lasting("delivering", application.deliveries.run)),
             *(group.create_task(work) for work in _shared_work(application, alone=config.postgresql is None)),
         ]
         await server.serve(sockets=[listener])
@@ -277,11 +294,16 @@ def _shared_work(application: Application, *, alone: bool) -> Iterator[Coroutine
     """
     reconciling, reproofs, mirrors = application.reconciling, application.reproofs, application.mirrors
     if reconciling.here is not None:
-        yield reconciling.here.run()
-    works = {"reconciler": reconciling.shared.run, "reproofs": reproofs.run}
+        yield _lasting("reconciling here", reconciling.here.run)
+    works: dict[str, Callable[[], Awaitable[None]]] = {
+        "reconciler": reconciling.shared.run,
+        "reproofs": reproofs.run,
+        "pruning": application.pruning.run,
+    }
     if mirrors is not None:
         works["mirrors"] = mirrors.run
-    for name, work in works.items():
+    for name, run in works.items():
+        work = partial(_lasting, name, run)
         yield work() if alone else application.leading.lead(name, work)
 
 
@@ -332,13 +354,14 @@ def _uvicorn(asgi: ASGIApp, config: Config) -> uvicorn.Config:
     )
 
 
-async def _sweep(accounts: Accounts) -> None:
+async def _lasting(what: str, run: Callable[[], Awaitable[None]]) -> None:
+    """Run what does not end, anew whenever the database refused a change: a full disk ends nothing."""
     while True:
         try:
-            await accounts.sweep()
-        except StoreUnavailable as failure:
-            log.warning("sweep.put_off", reason=str(failure))
-        await asyncio.sleep(SWEEP_SECONDS)
+            await run()
+        except* StoreFailed as refused:
+            log.warning("store.failed", during=what, error=str(refused.exceptions[0]))
+        await asyncio.sleep(PAUSE_AFTER_REFUSAL)
 
 
 async def _greet(accounts: Accounts, address: str, *, announce: Callable[[str], None]) -> None:

@@ -124,6 +124,12 @@ class Config:
     drain_seconds: int = _setting(
         10, "how long requests under way may take once the server is told to end (SIGTERM)"
     )
+    retention_deployments: int = _setting(
+        30, "days that an ended deployment is kept; its name is free at once"
+    )
+    retention_events: int = _setting(90, "days that events are kept, with their deliveries")
+    retention_events_most: int = _setting(10_000, "most events of one project that are kept")
+    retention_proofs: int = _setting(90, "days that proofs are kept; the newest of each image always is")
     log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "least level of log lines")
     log_format: Literal["json", "text"] = _setting("json", "form of log lines, on standard error")
     keyring: Password | None = field(default=None, repr=False)
@@ -305,6 +311,10 @@ _LEAST = {
     "body_bytes": 1024,
     "drain_notice_seconds": 0,
     "drain_seconds": 0,
+    "retention_deployments": 1,
+    "retention_events": 1,
+    "retention_events_most": 1,
+    "retention_proofs": 1,
 }
 
 _TYPES: Mapping[str, Any] = get_type_hints(Config)

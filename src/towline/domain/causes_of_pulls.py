@@ -205,9 +205,9 @@ IMAGES: dict[FindingCode, Cause] = {
         "Rebuild the image from a source that you trust.",
     ),
     FindingCode.DISK_FULL: by_clock(
-        "There is no room left for the image",
-        "Writing the image's layers failed because the disk is full.",
-        "Free space on the engine's disk.",
+        "There is no room left on the disk",
+        "Writing an image's layers, or the server's own records, failed because the disk is full.",
+        "Free space on the disk of the engine, and of the server's data folder.",
     ),
 }
 

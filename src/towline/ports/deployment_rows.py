@@ -78,6 +78,12 @@ class DeploymentRows(Protocol):
     ) -> int:
         """Make deployments due now: ``guids``, or those of a project that name one of ``secrets``."""
 
+    def outdated(self, before: datetime, *, most: int) -> Sequence[int]:
+        """Return the numbers of deployments that ended before this and whose containers are gone."""
+
+    def forget(self, seqs: Sequence[int]) -> int:
+        """Delete ended deployments by number; return how many."""
+
     def waiting(self, now: datetime) -> int:
         """Return how many could be claimed now."""
 

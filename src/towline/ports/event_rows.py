@@ -51,8 +51,14 @@ class EventRows(Protocol):
     def next_due(self) -> datetime | None:
         """Return when the next delivery is due; None when there is none."""
 
-    def prune(self, *, keep: int) -> None:
-        """Forget all but the newest ``keep`` events of each project, with their deliveries."""
+    def outdated(self, before: datetime, *, keep: int, most: int) -> Sequence[int]:
+        """Return the numbers of events from before this, or beyond the newest ``keep`` of their project.
+
+        An event whose delivery is still due is not among them.
+        """
+
+    def forget(self, seqs: Sequence[int]) -> int:
+        """Delete events by number, with their deliveries; return how many."""
 
 
 class WebhookRows(Protocol):

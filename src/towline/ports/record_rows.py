@@ -24,6 +24,12 @@ class ProofRows(Protocol):
     def newest(self, secret_guid: str, *, image: str | None = None, most: int = 50) -> Sequence[Proof]:
         """Return a secret's newest proofs first; with ``image`` only those of that image."""
 
+    def outdated(self, before: datetime, *, most: int) -> Sequence[int]:
+        """Return the numbers of proofs from before this, but for the newest of each secret and image."""
+
+    def forget(self, seqs: Sequence[int]) -> int:
+        """Delete proofs by number; return how many."""
+
 
 class ScheduleRows(Protocol):
     """When secrets are tried again: a row for each login, and for each image pulled with one."""

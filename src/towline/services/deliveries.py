@@ -27,7 +27,6 @@ log = structlog.get_logger("towline.deliveries")
 BATCH = 32
 CLAIM = timedelta(minutes=2)
 LONGEST_WAIT = 60.0
-KEPT_EVENTS = 10_000
 
 
 class Deliveries:
@@ -53,7 +52,6 @@ class Deliveries:
     async def run(self) -> None:
         """Carry what is due and wait for the bell or the next; does not return."""
         listener = self._bell.listen()
-        await self._store.write(lambda tx: tx.events.prune(keep=KEPT_EVENTS))
         while True:
             if not await self.round():
                 await listener.heard(await self._pause())

@@ -8,10 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from towline.domain.errors import StoreFailed
+from towline.domain.causes import FindingCode
+from towline.domain.errors import StoreFailed, StoreFull
+from towline.domain.findings import Finding
 from towline.ports import Transaction
 
 T = TypeVar("T")
+
+_MAKE_ROOM = "Make room where the database is; what was kept before can be read meanwhile."
 
 
 @dataclass(slots=True, eq=False)
@@ -85,3 +89,11 @@ def _deliver(changes: Sequence[Change]) -> None:
             change.done.set_result(change.result)
         else:
             change.done.set_exception(change.failure)
+
+
+def not_kept(reason: str, *, full: bool) -> StoreFailed:
+    """Return the error for a change that a database refused; ``full`` says that there was no room for it."""
+    text = f"the database did not keep the change: {reason}"
+    if not full:
+        return StoreFailed(text)
+    return StoreFull(Finding(FindingCode.DISK_FULL, text, fix_hint=_MAKE_ROOM))

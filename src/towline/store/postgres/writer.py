@@ -20,7 +20,7 @@ from psycopg.pq import TransactionStatus
 
 from towline.domain.errors import StoreFailed, StoreUnavailable
 from towline.ports import Transaction
-from towline.store.changes import Change, Changes, tell
+from towline.store.changes import Change, Changes, not_kept, tell
 from towline.store.postgres.connection import Connection, Line, Raw, command, reason
 from towline.store.rows import AllRows
 
@@ -91,7 +91,7 @@ class Writer:
             _fail(batch, failure)
         except psycopg.Error as error:
             self._drop()
-            _fail(batch, StoreFailed(f"the database did not keep the change: {reason(error)}"))
+            _fail(batch, _not_kept(error))
 
     def _was_kept(self, batch: Sequence[Change]) -> bool:
         """Try once; return whether it is over, False when the connection broke before anything was kept."""
@@ -168,7 +168,7 @@ def _run(change: Change, transaction: Transaction, raw: Raw) -> None:
     except psycopg.Error as error:
         if _is_gone(raw, error):
             raise
-        change.failure = StoreFailed(f"the database did not keep the change: {reason(error)}")
+        change.failure = _not_kept(error)
     except BaseException as failure:  # noqa: BLE001  (raised again at the caller)
         change.failure = failure
     else:
@@ -179,6 +179,10 @@ def _run(change: Change, transaction: Transaction, raw: Raw) -> None:
 def _is_gone(raw: Raw, error: psycopg.Error) -> bool:
     """Whether the connection is of no more use: it broke, or leads to a server that only reads now."""
     return raw.closed or isinstance(error, errors.ReadOnlySqlTransaction)
+
+
+def _not_kept(error: psycopg.Error) -> StoreFailed:
+    return not_kept(reason(error), full=isinstance(error, errors.DiskFull))
 
 
 def _fail(batch: Sequence[Change], failure: StoreFailed) -> None:

@@ -44,3 +44,9 @@ def value(kind: type[T], body: str | bytes) -> T:
 def listed(values: object) -> str:
     """Return names or guids as the one parameter that ``IN (SELECT value FROM json_each(?))`` takes."""
     return msgspec.json.encode(values).decode()
+
+
+def json_moment(moment: datetime) -> str:
+    """Return a time as it stands inside a body, to be compared there as text."""
+    written: str = msgspec.json.decode(msgspec.json.encode(moment))
+    return written

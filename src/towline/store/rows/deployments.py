@@ -181,6 +181,23 @@ class Deployments:
             return 0
         return self._connection.execute(_WAKE, {"now": micros(now), "guids": listed(wanted)}).rowcount
 
+    def outdated(self, before: datetime, *, most: int) -> Sequence[int]:
+        """Return which deployments are only history; see the port."""
+        rows = self._connection.execute(
+            "SELECT seq FROM deployments"
+            " WHERE deleted_at < ? AND due_at IS NULL AND lease_owner IS NULL ORDER BY deleted_at LIMIT ?",
+            (micros(before), most),
+        )
+        return tuple(seq for (seq,) in rows)
+
+    def forget(self, seqs: Sequence[int]) -> int:
+        """Delete ended deployments by number; see the port."""
+        return self._connection.execute(
+            "DELETE FROM deployments WHERE deleted_at IS NOT NULL AND due_at IS NULL AND lease_owner IS NULL"
+            " AND seq IN (SELECT CAST(value AS BIGINT) FROM json_each(?))",
+            (listed(seqs),),
+        ).rowcount
+
     def waiting(self, now: datetime) -> int:
         """Return how many could be claimed now."""
         return counted(

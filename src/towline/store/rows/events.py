@@ -8,7 +8,7 @@ from datetime import datetime
 from towline.domain.events import Delivery, Event, EventKind, Webhook
 from towline.domain.listing import Listing, Page
 from towline.ports import WebhookState
-from towline.store.rows.codec import Row, maybe_micros, micros, moment, text, value
+from towline.store.rows.codec import Row, json_moment, listed, maybe_micros, micros, moment, text, value
 from towline.store.rows.connection import Connection
 from towline.store.rows.paging import counted
 from towline.store.rows.uniqueness import unique
@@ -26,6 +26,19 @@ _DELIVERY = """
 SELECT d.seq, d.attempts, w.body, w.sealed, e.body
 FROM deliveries AS d JOIN webhooks AS w ON w.guid = d.webhook_guid JOIN events AS e ON e.seq = d.event_seq
 WHERE d.seq = ?
+"""
+_OUTDATED = """
+SELECT e.seq FROM events AS e
+JOIN (
+  SELECT p.project_guid, (
+    SELECT n.seq FROM events AS n WHERE n.project_guid = p.project_guid
+    ORDER BY n.seq DESC LIMIT 1 OFFSET ?
+  ) AS surplus
+  FROM (SELECT DISTINCT project_guid FROM events) AS p
+) AS kept ON kept.project_guid = e.project_guid
+WHERE (e.seq <= coalesce(kept.surplus, 0) OR json_extract(e.body, '$.at') < ?)
+  AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.event_seq = e.seq AND d.due_at IS NOT NULL)
+ORDER BY e.seq LIMIT ?
 """
 
 
@@ -95,13 +108,17 @@ class Events:
         (due,) = self._connection.execute("SELECT min(due_at) FROM deliveries").fetchone()
         return None if due is None else moment(due)
 
-    def prune(self, *, keep: int) -> None:
-        """Forget old events; see the port."""
-        self._connection.execute(
-            "DELETE FROM events WHERE seq <= (SELECT e.seq FROM events AS e"
-            " WHERE e.project_guid = events.project_guid ORDER BY e.seq DESC LIMIT 1 OFFSET ?)",
-            (keep,),
-        )
+    def outdated(self, before: datetime, *, keep: int, most: int) -> Sequence[int]:
+        """Return which events are only history; see the port."""
+        rows = self._connection.execute(_OUTDATED, (keep, json_moment(before), most))
+        return tuple(seq for (seq,) in rows)
+
+    def forget(self, seqs: Sequence[int]) -> int:
+        """Delete events by number; see the port."""
+        return self._connection.execute(
+            "DELETE FROM events WHERE seq IN (SELECT CAST(value AS BIGINT) FROM json_each(?))",
+            (listed(seqs),),
+        ).rowcount
 
 
 class Webhooks:

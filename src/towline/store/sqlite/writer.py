@@ -16,12 +16,14 @@ from typing import TypeVar
 
 from towline.domain.errors import StoreFailed
 from towline.ports import Transaction
-from towline.store.changes import Change, Changes, tell
+from towline.store.changes import Change, Changes, not_kept, tell
 from towline.store.rows import AllRows
 
 T = TypeVar("T")
 
 MOST_IN_A_COMMIT = 256
+
+_NO_ROOM_BESIDE = frozenset({sqlite3.SQLITE_IOERR_SHMSIZE})
 
 
 class Writer:
@@ -76,12 +78,20 @@ class Writer:
         except BaseException as failure:  # raised again at the caller
             change.failure = _failed(failure) if isinstance(failure, sqlite3.Error) else failure
             if not self._connection.in_transaction:
+                if isinstance(failure, sqlite3.Error):
+                    raise
                 raise sqlite3.OperationalError(str(failure)) from failure
             self._connection.execute("ROLLBACK TO change")
         self._connection.execute("RELEASE change")
 
 
 def _failed(error: sqlite3.Error) -> StoreFailed:
-    failure = StoreFailed(f"the database did not keep the change: {error}")
+    failure = not_kept(str(error), full=_is_full(error))
     failure.__cause__ = error
     return failure
+
+
+def _is_full(error: sqlite3.Error) -> bool:
+    """Whether there was no room, for the file or for the index of its log."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code == sqlite3.SQLITE_FULL or code in _NO_ROOM_BESIDE

@@ -8,6 +8,7 @@ all that rotating takes.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from towline.engines.embedded.monitor.logtimes import NAME, LogTimes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 LONGEST_LINE = 16 * 1024
 """What has no line end by then is written as it is."""
 
@@ -24,7 +26,8 @@ LONGEST_LINE = 16 * 1024
 class LogFile:
     """Appends to ``path``; begins a new part once ``limit`` bytes are reached, and keeps ``keep`` parts.
 
-    ``limit`` should be well above what is written at once, as one write is never split.
+    ``limit`` should be well above what is written at once, as one write is never split. Where there is no
+    room on the disk, lines are dropped: a container goes on without its log sooner than it ends for it.
     """
 
     def __init__(self, path: str, *, limit: int, keep: int, now: Callable[[], int] = time.time_ns) -> None:
@@ -39,13 +42,21 @@ class LogFile:
 
     def write(self, data: bytes) -> None:
         """Append ``data``, which should end at a line's end."""
+        try:
+            self._append(data)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+
+    def _append(self, data: bytes) -> None:
         if self._size and self._size + len(data) > self._limit:
             self._rotate()
         self._times.note(self._size)
         view = memoryview(data)
         while view:
-            view = view[os.write(self._fd, view) :]
-        self._size += len(data)
+            written = os.write(self._fd, view)
+            view = view[written:]
+            self._size += written
 
     def close(self) -> None:
         """Close the file; nothing is buffered here."""
@@ -59,10 +70,16 @@ class LogFile:
         return LogTimes(self._times_path, self._fd, now=self._now)
 
     def _rotate(self) -> None:
+        """Begin a new part; raise OSError before anything is moved where there is no room for its files."""
+        fresh = [(f"{path}.new", path) for path in (self._path, self._times_path)]
+        for path, _ in fresh:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         for number in range(self._keep - 2, -1, -1):
             for path in (self._path, self._times_path):
                 with contextlib.suppress(FileNotFoundError):
                     os.rename(part(path, number), part(path, number + 1))
+        for path, place in fresh:
+            os.rename(path, place)
         self.close()
         self._fd = self._open()
         self._times = self._open_times()

@@ -8,6 +8,7 @@ the record before has none of its own.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from typing import TYPE_CHECKING
@@ -49,7 +50,13 @@ class LogTimes:
         os.close(self._fd)
 
     def _append(self, record: bytes) -> None:
-        if os.write(self._fd, record) < len(record):  # the disk is full: no half record may stay
+        try:
+            written = os.write(self._fd, record)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            written = 0
+        if written < len(record):  # the disk is full: no half record may stay
             os.ftruncate(self._fd, self._size)
         else:
             self._size += len(record)

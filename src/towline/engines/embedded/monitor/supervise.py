@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from towline.engines.embedded.monitor import oci, status
+from towline.engines.embedded.monitor.logfile import NO_ROOM
 from towline.engines.embedded.monitor.process import End, Process
 from towline.engines.embedded.monitor.status import Status
 
@@ -29,6 +30,7 @@ STEADY_AFTER = 10.0
 """A run of so many seconds makes the next pause a short one again."""
 
 _SAY_AGAIN_AFTER = 1.0
+_LAST_WORD_TRIES = 5
 
 
 class Supervisor:
@@ -51,10 +53,18 @@ class Supervisor:
         self._report = report
         self._status = Status()
         self._stopping = False
+        self._unsaid = False
         self._wakeup = _signals_as_bytes(self._ask_to_stop)
 
     def run(self) -> None:
-        """Live the container's life."""
+        """Live the container's life; the last word is said once there is room for it on the disk."""
+        self._live()
+        tries = 0
+        while self._unsaid and not (self._is_stopping() and tries >= _LAST_WORD_TRIES):
+            tries += 1
+            self._wait({}, until=time.monotonic() + _SAY_AGAIN_AFTER)
+
+    def _live(self) -> None:
         pause = FIRST_PAUSE
         while not self._is_stopping():
             process = self._new_process()
@@ -117,8 +127,8 @@ class Supervisor:
 
     def _wait(self, readers: dict[int, str], *, until: float | None) -> list[int]:
         """Wait for streams, signals, or the time; return the streams that have something."""
-        if self._announcer.pending:
-            self._announcer.announce()
+        if self._unsaid or self._announcer.pending:
+            self._say()
         poll = select.poll()
         poll.register(self._wakeup, select.POLLIN)
         for descriptor in readers:
@@ -131,7 +141,7 @@ class Supervisor:
     def _patience(self, until: float | None) -> float | None:
         """Return for how many milliseconds to wait; None for ever."""
         waits = [] if until is None or until == float("inf") else [until - time.monotonic()]
-        if self._announcer.pending:
+        if self._unsaid or self._announcer.pending:
             waits.append(_SAY_AGAIN_AFTER)
         return max(0.0, min(waits) * 1000 + 1) if waits else None
 
@@ -151,7 +161,19 @@ class Supervisor:
 
     def _tell(self, **changes: object) -> None:
         self._status = self._status._replace(at=time.time(), **changes)  # type: ignore[arg-type]
-        self._report(self._status)
+        self._unsaid = True
+        self._say()
+
+    def _say(self) -> None:
+        """Write the status down, if that is to be done, and say so; a full disk only delays it."""
+        if self._unsaid:
+            try:
+                self._report(self._status)
+            except OSError as error:
+                if error.errno not in NO_ROOM:
+                    raise
+                return
+            self._unsaid = False
         self._announcer.announce()
 
 
