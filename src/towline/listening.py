@@ -68,6 +68,18 @@ def machine_of(folder: Path) -> str:
         return made
 
 
+def is_served(folder: Path) -> bool:
+    """Whether somebody holds the data folder's lock."""
+    try:
+        with (folder / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def shown(host: str) -> str:
     """Return the host as it stands in addresses that people are told."""
     if host in ("0.0.0.0", "::"):  # noqa: S104  (shown, not bound)

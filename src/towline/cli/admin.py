@@ -6,7 +6,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
-from towline.cli import admin_backup, admin_move, flags
+from towline.cli import admin_backup, admin_doctor, admin_move, flags
 
 if TYPE_CHECKING:
     import argparse
@@ -29,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the administrative commands to ``parser``."""
     commands = parser.add_subparsers(dest="admin_command", metavar="COMMAND", required=True)
     admin_backup.configure(commands)
+    admin_doctor.configure(commands)
     admin_move.configure(commands)
     user = commands.add_parser("create-user", help="make an account, for scripts and first starts")
     user.set_defaults(do=_create_user)

@@ -72,6 +72,15 @@ class Prover:
             return self._refused(refusal, conversation, trail)
         return Answer(verdict, evidence=tuple(trail.exchanges), provider=conversation.provider.value)
 
+    async def ping(self, address: RegistryAddress, access: PullAccess) -> Answer:
+        """Answer whether a registry is there; no credential is sent."""
+        conversation, trail = self._conversation(address, access)
+        try:
+            await opened(conversation)
+        except (NoAnswer, Refused) as refusal:
+            return self._refused(refusal, conversation, trail)
+        return Answer(Verdict.UNPROVED, evidence=tuple(trail.exchanges))
+
     async def image(self, image: ImageReference, access: PullAccess, *, platform: Platform) -> Answer:
         """Answer whether the image can be pulled for ``platform``, and what it is."""
         conversation, trail = self._conversation(RegistryAddress.of(image), access)

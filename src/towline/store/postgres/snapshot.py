@@ -10,6 +10,7 @@ from towline.domain.backup import Contents, Row, Table
 from towline.store.address import DatabaseAddress
 from towline.store.moving import rows_of
 from towline.store.postgres.moving import PostgresEnd
+from towline.store.rows.audit import Audit
 from towline.store.sqlite.schema import shapes
 
 
@@ -34,6 +35,14 @@ class PostgresSnapshot:
             end.begin()
             yield cls(end)
             end.commit()
+
+    def trouble(self) -> str:
+        """Return nothing: PostgreSQL looks after its rules itself, and its amcheck after its files."""
+        return ""
+
+    def audit_broken_at(self) -> int | None:
+        """Return where the audit trail breaks; see the port."""
+        return Audit(self._end.connection).verify()
 
     def rows(self, table: Table) -> Iterator[Row]:
         """Yield a table's rows; see the port."""

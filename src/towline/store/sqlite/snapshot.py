@@ -14,6 +14,7 @@ from pathlib import Path
 
 from towline.domain.backup import Column, ColumnKind, Contents, Row, Table
 from towline.domain.errors import NotFound, StoreFailed
+from towline.store.rows.audit import Audit
 
 PATIENCE = 30.0
 SCHEMA_TABLE = "schema_migrations"
@@ -48,6 +49,18 @@ class SqliteSnapshot:
                 connection.close()
         except sqlite3.Error as error:
             raise StoreFailed(f"the database {path} cannot be read: {error}") from error
+
+    def trouble(self) -> str:
+        """Return what contradicts itself; see the port."""
+        (verdict,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
+        broken = self._connection.execute("PRAGMA foreign_key_check").fetchone()
+        if broken:
+            return f"a row of {broken[0]} refers to one of {broken[2]} that is not there"
+        return "" if verdict == "ok" else str(verdict)
+
+    def audit_broken_at(self) -> int | None:
+        """Return where the audit trail breaks; see the port."""
+        return Audit(self._connection).verify()
 
     def rows(self, table: Table) -> Iterator[Row]:
         """Yield a table's rows; see the port."""
