@@ -174,7 +174,7 @@ async def _machine(config: Config, own: str, store: Store) -> str:
     if config.postgresql is None or own != EMBEDDED:
         return ""
     machine = await asyncio.to_thread(machine_of, config.folder)
-    if adopted := await store.write(lambda tx: tx.deployments.adopt(machine, engine=own)):
+    if adopted := await store.write(lambda tx: tx.deployments.place_on(machine, engine=own)):
         log.info("deployments.adopted", machine=machine, deployments=adopted)
     return machine
 

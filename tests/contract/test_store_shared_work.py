@@ -77,9 +77,9 @@ async def test_deployments_are_claimed_on_the_machine_where_they_live(store):
 
 async def test_deployments_that_live_nowhere_are_adopted_once(store):
     await store.write(lambda tx: tx.deployments.add(embedded("one"), due=later(0)))
-    assert await store.write(lambda tx: tx.deployments.adopt("m0", engine="docker")) == 0
-    assert await store.write(lambda tx: tx.deployments.adopt("m1", engine="embedded")) == 1
-    assert await store.write(lambda tx: tx.deployments.adopt("m2", engine="embedded")) == 0
+    assert await store.write(lambda tx: tx.deployments.place_on("m0", engine="docker")) == 0
+    assert await store.write(lambda tx: tx.deployments.place_on("m1", engine="embedded")) == 1
+    assert await store.write(lambda tx: tx.deployments.place_on("m2", engine="embedded")) == 0
     assert await claimed(store, "m2") == []
     assert await claimed(store, "m1") == ["one"]
 

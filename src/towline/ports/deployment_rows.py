@@ -60,7 +60,7 @@ class DeploymentRows(Protocol):
     ) -> Sequence[Claim]:
         """Take up to ``most`` deployments of a machine that are due and free, oldest due first."""
 
-    def adopt(self, machine: str, *, engine: str) -> int:
+    def place_on(self, machine: str, *, engine: str) -> int:
         """Let deployments on an engine that live nowhere live on ``machine``; return how many."""
 
     def settle(

@@ -204,7 +204,7 @@ class Deployments:
             self._connection, "SELECT count(*) FROM deployments WHERE claimable_at <= ?", micros(now)
         )
 
-    def adopt(self, machine: str, *, engine: str) -> int:
+    def place_on(self, machine: str, *, engine: str) -> int:
         """Let deployments that live nowhere live here; see the port."""
         return self._connection.execute(
             "UPDATE deployments SET machine = ? WHERE machine = '' AND engine = ?", (machine, engine)
