@@ -20,9 +20,10 @@ import uvicorn
 from towline import api, console, eventlog
 from towline.api.endpoint import Limits
 from towline.domain.engine import EngineKeys
-from towline.domain.errors import InvalidInput, StoreFailed
+from towline.domain.errors import StoreFailed
 from towline.domain.retention import Retention
 from towline.housing import opener, own_engine
+from towline.keeping import KEYRING_SETTING, keeping
 from towline.keychain.service_accounts import ClusterTokens
 from towline.keychain.stored import StoredKeychain
 from towline.listening import alone_in, listening, machine_of, room_for_connections, shown
@@ -33,25 +34,26 @@ from towline.services.bell import LocalBell
 from towline.services.deliveries import Deliveries
 from towline.services.figures import Figure, Figures
 from towline.services.fleet import Fleet
+from towline.services.key_watch import KeyWatch
+from towline.services.keys import Keys
 from towline.services.leading import Leading
 from towline.services.leaving import Leaving
 from towline.services.mirror_keeping import MirrorKeeping
 from towline.services.pruning import Pruning
 from towline.services.rates import Rates
 from towline.services.reproofs import Reproofs
-from towline.store.keyring import Keyring
-from towline.store.keyring_command import printed_keyring
 from towline.store.opening import hung, opened
 from towline.store.patient import PatientStore
-from towline.store.vault import SealingVault
+from towline.wire.secrets import present
 from towline.wiring import Parts, Services, accounts_on, courier_of, request_ids, services_on, utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 
     from starlette.types import ASGIApp
 
     from towline.config import Config
+    from towline.keeping import Kept
     from towline.notices import NoticeCourier
     from towline.ports import Bell, MirrorTarget, Store, Vault
     from towline.services.accounts import Accounts
@@ -59,8 +61,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger("towline.app")
 
 DATABASE = "towline.db"
-KEYRING = "keyring.json"
-KEYRING_SETTING = "keyring"
 EMBEDDED = "embedded"
 PAUSE_AFTER_REFUSAL = 2.0
 
@@ -79,6 +79,7 @@ class Application:
     leaving: Leaving
     leading: Leading
     pruning: Pruning
+    key_watch: KeyWatch
 
 
 async def serve(config: Config, *, announce: Callable[[str], None]) -> None:
@@ -113,7 +114,8 @@ async def running(config: Config) -> AsyncIterator[Application]:
         fleet = Fleet(opener(config, store=store, registry=registry), own=own.name, bell=bell, clock=utc_now)
         closing.push_async_callback(fleet.close_all)
         await fleet.open_own(own, EngineKeys())
-        application = await _wired(config, store=store, registry=registry, fleet=fleet, bell=bell)
+        kept = await keeping(config, store, closing=closing)
+        application = await _wired(config, store=store, registry=registry, fleet=fleet, bell=bell, kept=kept)
         closing.push_async_callback(application.courier.close)
         await fleet.open_all(await application.services.engines.restored())
         yield application
@@ -136,11 +138,21 @@ async def store_of(config: Config) -> Store:
     return await opened(file, config.postgresql, connections=config.database_connections)
 
 
+@asynccontextmanager
+async def key_administration(config: Config) -> AsyncIterator[Keys]:
+    """Open only the keys of an installation, beside a running server or without one."""
+    async with AsyncExitStack() as closing:
+        store = await store_of(config)
+        closing.push_async_callback(store.close)
+        kept = await keeping(config, store, closing=closing, is_server=False)
+        yield Keys(store=store, custody=kept.custody, clock=utc_now)
+
+
 async def _wired(
-    config: Config, *, store: Store, registry: Registry, fleet: Fleet, bell: Bell
+    config: Config, *, store: Store, registry: Registry, fleet: Fleet, bell: Bell, kept: Kept
 ) -> Application:
     machine = await _machine(config, fleet.own, store)
-    vault = SealingVault(await _keyring(config, store))
+    vault = kept.vault
     keychain = StoredKeychain(store=store, vault=vault, clock=utc_now)
     services = services_on(
         Parts(
@@ -155,9 +167,10 @@ async def _wired(
     reconciling = Reconciling(patient, fleet, preparation, bell=bell, tally=services.tally, machine=machine)
     courier, leaving = await courier_of(config), Leaving()
     standing = _standing_of(config, reconciling)
+    checks = {"engine": fleet.all()[fleet.own].host.about, "keys": vault.answers}
     return Application(
         services,
-        _web(config, services, store=store, fleet=fleet, bell=bell, leaving=leaving, standing=standing),
+        _web(config, services, store=store, checks=checks, bell=bell, leaving=leaving, standing=standing),
         reconciling,
         Reproofs(store=patient, proofs=services.proofs, clock=utc_now),
         deliveries=_deliveries(services, store=patient, vault=vault, courier=courier, bell=bell),
@@ -166,6 +179,7 @@ async def _wired(
         leaving=leaving,
         leading=Leading(store=store, clock=utc_now, owner=reconciling.owner),
         pruning=_pruning(config, services, patient),
+        key_watch=KeyWatch(store=patient, custody=kept.custody, present=present, clock=utc_now),
     )
 
 
@@ -196,31 +210,6 @@ def _mirrors(
     return MirrorKeeping(store=store, keychain=keychain, target=target, bell=bell, clock=utc_now)
 
 
-async def _keyring(config: Config, store: Store) -> Keyring:
-    """Return the keyring from where the settings say: environment, command, or a file made at first start.
-
-    A file that was there once is never replaced by a fresh one: what it sealed would not open again.
-    """
-    if config.keyring is not None:
-        return Keyring.parse(config.keyring)
-    if config.keyring_command:
-        return await printed_keyring(config.keyring_command)
-    path = config.folder / KEYRING
-    was_made = await store.read(lambda tx: tx.settings.get(KEYRING_SETTING))
-    if was_made and not await asyncio.to_thread(path.exists):
-        raise InvalidInput(
-            "keyring",
-            problem=f"{path} is missing, and secrets were sealed with it",
-            rule="restore it from a backup",
-        )
-    keyring, made = await asyncio.to_thread(Keyring.at, path)
-    if not was_made:
-        await store.write(lambda tx: tx.settings.put(KEYRING_SETTING, "file"))
-    if made:
-        log.warning("keyring.made", path=str(path), advice="back it up: without it no secret opens again")
-    return keyring
-
-
 def _pruning(config: Config, services: Services, store: Store) -> Pruning:
     rules = Retention(
         timedelta(days=config.retention_deployments),
@@ -246,7 +235,7 @@ def _web(
     services: Services,
     *,
     store: Store,
-    fleet: Fleet,
+    checks: Mapping[str, Callable[[], Awaitable[object]]],
     bell: Bell,
     leaving: Leaving,
     standing: Callable[[], Iterator[Figure]],
@@ -259,7 +248,7 @@ def _web(
         body_bytes=config.body_bytes,
         note=lambda limit: services.tally.count("throttled", limit=limit),
     )
-    checks = {"store": store_answers, "engine": fleet.all()[fleet.own].host.about}
+    checks = {"store": store_answers, **checks}
     figures = Figures(store=store, clock=utc_now, more=(standing,))
     table = api.build(services, checks=checks, figures=figures, limits=limits, leaving=leaving)
     secure = config.scheme == "https"
@@ -280,6 +269,7 @@ async def _run(application: Application, config: Config, listener: socket.socket
     async with asyncio.TaskGroup() as group:
         background = [
             group.create_task(_lasting("delivering", application.deliveries.run)),
+            group.create_task(_lasting("minding keys", application.key_watch.run)),
             *(group.create_task(work) for work in _shared_work(application, alone=config.postgresql is None)),
         ]
         await server.serve(sockets=[listener])

@@ -23,6 +23,7 @@ from towline.store.address import DatabaseAddress
 
 PREFIX = "TOWLINE_"
 FILE_NAME = "towline.toml"
+_SAFE_FOR_KEYS = ("https://", "http://127.0.0.1:", "http://localhost:", "http://[::1]:")
 DOCKER_SOCKET = "unix:///var/run/docker.sock"
 
 
@@ -91,6 +92,22 @@ class Config:
     keyring_command: tuple[str, ...] = _setting(
         (), "program and arguments that print the keyring; empty keeps it in a file in the data folder"
     )
+    vault_address: str = _setting(
+        "", "https://HOST:PORT of a Vault or OpenBao whose transit engine wraps the keys of secrets"
+    )
+    vault_key: str = _setting("towline", "name of the key in the transit engine")
+    vault_mount: str = _setting("transit", "where the transit engine is mounted")
+    vault_namespace: str = _setting("", "namespace that engine and login are in")
+    vault_ca: str = _setting("", "certificate authority of Vault, PEM file; empty trusts the system's")
+    vault_token_file: str = _setting(
+        "", "file that holds a token, read again when Vault refuses it; empty takes VAULT_TOKEN"
+    )
+    vault_role_id: str = _setting("", "role id of an AppRole to sign in by, instead of a token")
+    vault_secret_id_file: str = _setting("", "file that holds the AppRole's secret id")
+    vault_approle_mount: str = _setting("approle", "where the AppRole login is mounted")
+    vault_only_opens: bool = _setting(
+        default=False, text="open what Vault sealed and seal by the keyring: the way back from Vault"
+    )
     deny_private_registries: bool = _setting(
         default=False, text="refuse registries on private addresses (10/8, 172.16/12, 192.168/16, fc00::/7)"
     )
@@ -134,6 +151,7 @@ class Config:
     log_format: Literal["json", "text"] = _setting("json", "form of log lines, on standard error")
     keyring: Password | None = field(default=None, repr=False)
     postgresql: DatabaseAddress | None = None
+    vault_token: Password | None = field(default=None, repr=False)
 
     @property
     def folder(self) -> Path:
@@ -180,7 +198,8 @@ def load(flags: Mapping[str, object], environment: Mapping[str, str] | None = No
     merged = {**_of_docker(environment), **from_file, **from_environment, **given, "data": data}
     address = database_address(merged, flag="database" in given)
     merged["database"] = address.url if address else ""
-    config = replace(_convert(merged, keyring=environment.get(f"{PREFIX}KEYRING")), postgresql=address)
+    keyring, token = environment.get(f"{PREFIX}KEYRING"), environment.get("VAULT_TOKEN")
+    config = replace(_convert(merged, keyring=keyring, vault_token=token), postgresql=address)
     _check(config)
     return config
 
@@ -255,7 +274,7 @@ def _default_data(environment: Mapping[str, str]) -> str:
     return str(Path(home) / "towline")
 
 
-def _convert(merged: dict[str, object], *, keyring: str | None) -> Config:
+def _convert(merged: dict[str, object], *, keyring: str | None, vault_token: str | None) -> Config:
     known = {name for name, *_ in settings()}
     if unknown := sorted(merged.keys() - known):
         raise InvalidInput(
@@ -270,7 +289,11 @@ def _convert(merged: dict[str, object], *, keyring: str | None) -> Config:
         except msgspec.ValidationError as error:
             help_text = str(each.metadata["help"])
             raise InvalidInput(each.name, problem=str(error), rule=help_text) from error
-    return Config(**values, keyring=Password(keyring) if keyring else None)
+    return Config(
+        **values,
+        keyring=Password(keyring) if keyring else None,
+        vault_token=Password(vault_token) if vault_token else None,
+    )
 
 
 def _check(config: Config) -> None:
@@ -293,6 +316,12 @@ def _check(config: Config) -> None:
             raise InvalidInput(
                 name, problem=f"{getattr(config, name)} is too small", rule=f"use {least} or more"
             )
+    if config.vault_address and not config.vault_address.startswith(_SAFE_FOR_KEYS):
+        raise InvalidInput(
+            "vault_address",
+            problem=f"is {config.vault_address[:80]!a}",
+            rule="give https://HOST:PORT; plain HTTP is for a Vault on 127.0.0.1 alone",
+        )
     if not 0 <= config.port <= 65535:
         raise InvalidInput("port", problem=f"{config.port} does not exist", rule="use 0 to 65535")
     protected = config.is_loopback or config.tls_cert or config.trusted_proxies or config.allow_plain_http

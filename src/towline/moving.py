@@ -18,12 +18,13 @@ from towline.store.opening import needing_postgresql
 from towline.store.rows import AllRows
 from towline.store.sealed_values import SealedValues, tables_looked_at
 from towline.store.sqlite.moving import SqliteEnd
-from towline.upkeep import vault_of
+from towline.upkeep import opener
 
 if TYPE_CHECKING:
     from towline.config import Config
     from towline.domain.backup import Progress
     from towline.store.postgres.moving import PostgresEnd
+    from towline.store.vault import SealingVault
 
 Place: TypeAlias = Path | DatabaseAddress
 """A data folder, or a PostgreSQL database."""
@@ -53,7 +54,13 @@ async def move(
     """
     if isinstance(origin, Path) == isinstance(target, Path):
         raise InvalidInput("to", problem="is of the same kind as --from", rule="name a folder and a database")
-    vault = await vault_of(config)
+    async with opener(config) as vault:
+        return await _moved(vault, origin, target, accept_unreadable=accept_unreadable, progress=progress)
+
+
+async def _moved(
+    vault: SealingVault | None, origin: Place, target: Place, *, accept_unreadable: bool, progress: Progress
+) -> Outcome:
     with ExitStack() as opened:
         ends = await asyncio.to_thread(_opened, opened, origin, target)
         moved = await asyncio.to_thread(_copied, ends, progress)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from towline import __version__
-from towline.app import DATABASE, KEYRING
+from towline.app import DATABASE
 from towline.domain.backup import Receipt, Row, Table
 from towline.domain.errors import Conflict, InvalidInput
+from towline.keeping import KEYRING, transit_of
 from towline.listening import alone_in
 from towline.store.backup_file import BackupFile, write_backup
 from towline.store.keyring import Keyring
@@ -103,7 +104,8 @@ async def restore(config: Config, path: Path, *, progress: Progress) -> Examined
             raise Conflict(f"{place} is there; a backup is restored into an empty place: move it away first")
         draft = draft_of(place)
         try:
-            examined = await _made(draft, path, vault=await vault_of(config), progress=progress)
+            async with opener(config) as vault:
+                examined = await _made(draft, path, vault=vault, progress=progress)
             put_in_place(draft, place)
         finally:
             discard(draft)
@@ -113,7 +115,8 @@ async def restore(config: Config, path: Path, *, progress: Progress) -> Examined
 async def examine(config: Config, path: Path, *, progress: Progress) -> Examined:
     """Restore a backup into a temporary place and say what is found; nothing of it stays."""
     with tempfile.TemporaryDirectory(prefix="towline-verify-") as folder:
-        return await _made(Path(folder) / DATABASE, path, vault=await vault_of(config), progress=progress)
+        async with opener(config) as vault:
+            return await _made(Path(folder) / DATABASE, path, vault=vault, progress=progress)
 
 
 async def _made(draft: Path, path: Path, *, vault: SealingVault | None, progress: Progress) -> Examined:
@@ -141,10 +144,15 @@ def _noted(rows: Iterator[tuple[Table, Row]], sealed: SealedValues) -> Iterator[
         yield table, row
 
 
-async def vault_of(config: Config) -> SealingVault | None:
-    """Return what opens sealed values, None where there is no keyring; never makes one."""
-    keyring = await _keyring(config)
-    return None if keyring is None else SealingVault(keyring)
+@asynccontextmanager
+async def opener(config: Config) -> AsyncIterator[SealingVault | None]:
+    """Yield what opens sealed values, None where there are no keys; never makes any."""
+    keyring, transit = await _keyring(config), transit_of(config)
+    try:
+        yield SealingVault(keyring, transit=transit) if keyring or transit else None
+    finally:
+        if transit is not None:
+            await transit.close()
 
 
 async def _keyring(config: Config) -> Keyring | None:

@@ -7,13 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from towline.domain.credential import Credential, Password
-from towline.domain.errors import SealBroken
+from towline.domain.errors import KeysUnreachable, SealBroken
 from towline.domain.registry import RegistryAddress
 from towline.domain.secret import DockerDraft, OpaqueDraft
 from towline.ports import Binding
+from towline.store.envelope import FORMAT, Envelope, key_of
 from towline.store.keyring import Keyring
 from towline.store.rows.codec import text
-from towline.store.vault import FORMAT, SealingVault
+from towline.store.vault import SealingVault
 
 HERE = Binding("project-a", "secret-a", version=1)
 OLD, NEW = Keyring("old", {"old": b"o" * 32}), Keyring("new", {"new": b"n" * 32, "old": b"o" * 32})
@@ -48,11 +49,11 @@ def test_a_sealed_value_begins_with_its_format_and_the_id_of_its_key():
 
 def test_the_same_value_is_never_sealed_the_same_twice():
     one, other = sealed_by(OLD), sealed_by(OLD)
-    header = 2 + len("old")
-    pieces = 12 + 48, 12 + len("hunter2") + 16
+    header = 2 + len("old") + 2
+    pieces = 12, 48, 12, len("hunter2") + 16
     assert len(one) == header + sum(pieces)
     at = header
-    for length in (12, 48, 12, len("hunter2") + 16):
+    for length in pieces:
         assert one[at : at + length] != other[at : at + length]
         at += length
 
@@ -101,7 +102,7 @@ def test_bytes_that_were_never_sealed_break_without_another_error(noise):
 
 def test_halves_of_two_sealed_values_of_one_row_do_not_fit_together():
     one, other = sealed_by(OLD), sealed_by(OLD)
-    cut = 2 + 3 + 12 + 48
+    cut = 2 + 3 + 2 + 12 + 48
     with pytest.raises(SealBroken):
         opened_by(OLD, one[:cut] + other[cut:])
 
@@ -157,3 +158,49 @@ def test_no_password_gets_into_a_row_wherever_it_hides(value):
         text(value)
     with pytest.raises(TypeError, match="Password is unsupported"):
         msgspec.json.encode(value)
+
+
+OF_THE_FIRST_FORMAT = bytes.fromhex(
+    "01036f6c6483073071932364191efd4541cd3be9d476f0a54210c028547e4f70e060e4a5b2954575"
+    "96fe69fbc2b91e1923c6f3523ed8435136f559ef3cbf9ab0bae6eed36d084eb79b38208931890034"
+    "220d7df94d60e9223aac89dfafcf3ddbf8a5c20e"
+)
+"""``hunter2``, sealed for HERE under OLD by the first release that sealed anything."""
+
+
+def rewrapped_by(vault, sealed, binding=HERE):
+    return asyncio.run(vault.rewrap(sealed, binding))
+
+
+def test_what_the_first_format_sealed_opens_and_is_sealed_anew_when_it_is_rewrapped():
+    assert opened_by(OLD, OF_THE_FIRST_FORMAT) == "hunter2"
+    renewed = rewrapped_by(SealingVault(NEW), OF_THE_FIRST_FORMAT)
+    assert (renewed[0], key_of(renewed)) == (FORMAT, "new")
+    assert opened_by(NEW, renewed) == "hunter2"
+    with pytest.raises(SealBroken):
+        opened_by(NEW, OF_THE_FIRST_FORMAT, replace(HERE, version=2))
+
+
+def test_a_rewrap_changes_the_wrapped_key_and_leaves_the_value_untouched():
+    before = sealed_by(OLD)
+    after = rewrapped_by(SealingVault(NEW), before)
+    one, other = Envelope.cut(before, HERE), Envelope.cut(after, HERE)
+    assert (one.key_id, other.key_id) == ("old", "new")
+    assert one.value == other.value
+    assert one.wrapped != other.wrapped
+    assert opened_by(NEW, after) == opened_by(OLD, before) == "hunter2"
+    with pytest.raises(SealBroken):
+        opened_by(OLD, after)
+
+
+def test_a_value_in_the_wrong_row_is_not_rewrapped_into_one_that_opens_there():
+    with pytest.raises(SealBroken):
+        rewrapped_by(SealingVault(NEW), sealed_by(OLD), replace(HERE, secret_guid="secret-b"))
+
+
+def test_a_vault_without_keys_says_so_and_opens_nothing():
+    empty = SealingVault(None)
+    with pytest.raises(KeysUnreachable, match="keys add"):
+        asyncio.run(empty.seal(Password("hunter2"), HERE))
+    with pytest.raises(SealBroken, match="'old' is not in the keyring"):
+        asyncio.run(empty.open(sealed_by(OLD), HERE))

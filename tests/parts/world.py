@@ -244,12 +244,17 @@ def deployment_draft(
 
 @asynccontextmanager
 async def small_world(
-    *, present: Present = present, present_public: Present = present_public
+    *,
+    present: Present = present,
+    present_public: Present = present_public,
+    vault: Vault | None = None,
+    store: Store | None = None,
 ) -> AsyncIterator[World]:
     """Yield the services with Jane signed in as organization and project admin."""
-    store = SqliteStore.memory()
+    store = store or SqliteStore.memory()
+    vault = vault or SealingVault(Keyring.fresh())
     try:
-        world = await _world(store, present, present_public)
+        world = await _world(store, present, present_public, vault=vault)
         try:
             yield world
         finally:
@@ -258,9 +263,8 @@ async def small_world(
         await store.close()
 
 
-async def _world(store: Store, present: Present, present_public: Present) -> World:
+async def _world(store: Store, present: Present, present_public: Present, *, vault: Vault) -> World:
     clock, new_guid, bell = ManualClock(), CountedGuids(), LocalBell()
-    vault = SealingVault(Keyring.fresh())
     prover, engine, hasher = ScriptedProver(), FakeEngine(clock=clock), QuickHasher()
     keychain = StoredKeychain(store=store, vault=vault, clock=clock)
     tally = Tally()

@@ -248,7 +248,7 @@ async def test_plain_http_may_be_declared_in_the_settings_too(stored: World) -> 
 async def test_a_sealed_value_that_does_not_open_is_a_finding_with_its_fix(stored: World) -> None:
     await stored.misplace("pull")
     finding = await _finding(stored)
-    assert finding.code is FindingCode.CREDENTIAL_INCOMPLETE
+    assert finding.code is FindingCode.SECRET_UNREADABLE
     assert "keyring" in finding.fix
     assert (await _standing(stored)).standing.verdict is Verdict.VERIFIED
 

@@ -12,12 +12,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "contract"))
 from store_samples import ALPHA, JANE, deployment, package, pull_secret, settle_in
 
 from parts.fakes import NOON
-from towline.app import DATABASE, KEYRING
+from towline.app import DATABASE
 from towline.config import Config
 from towline.domain.account import Token
 from towline.domain.audit import AuditEntry
 from towline.domain.credential import Password
 from towline.domain.events import Event, EventKind, NoticeFormat, Webhook
+from towline.keeping import KEYRING
 from towline.ports import Binding
 from towline.store.keyring import Keyring
 from towline.store.sqlite import SqliteStore

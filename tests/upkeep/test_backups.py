@@ -14,9 +14,10 @@ import pytest
 from installation import CANARY, whole
 
 from towline import upkeep
-from towline.app import DATABASE, KEYRING
+from towline.app import DATABASE
 from towline.config import Config
 from towline.domain.errors import BackupDamaged, Conflict, InvalidInput, NotFound, StoreFailed
+from towline.keeping import KEYRING
 from towline.listening import alone_in
 from towline.store.keyring import Keyring
 from towline.store.migrations import known_migrations, migrate

@@ -16,10 +16,11 @@ from installation import CANARY
 from parts.fakes import NOON
 from parts.postgres import PASSWORD, connected
 from towline import moving, upkeep
-from towline.app import DATABASE, KEYRING
+from towline.app import DATABASE
 from towline.config import Config
 from towline.domain.audit import AuditEntry
 from towline.domain.errors import Conflict, InvalidInput
+from towline.keeping import KEYRING
 from towline.listening import alone_in
 from towline.ports import Binding
 from towline.store.keyring import Keyring

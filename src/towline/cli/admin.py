@@ -6,7 +6,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
-from towline.cli import admin_backup, admin_doctor, admin_move, flags
+from towline.cli import admin_backup, admin_doctor, admin_keys, admin_move, flags
 
 if TYPE_CHECKING:
     import argparse
@@ -22,6 +22,8 @@ examples:
   towline admin backup /var/backups/towline.backup
   towline admin restore /var/backups/towline.backup
   towline admin migrate-store --from /var/lib/towline --to postgresql://towline@db.example.com/towline
+  towline admin keys list
+  towline admin keys rotate --yes
 """
 
 
@@ -46,6 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     user.add_argument(
         "--project", default="", help="project to join as admin; made if there is none of that name"
     )
+    admin_keys.configure(commands)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no other name
 
 
+RAW = argparse.RawDescriptionHelpFormatter
+"""Keeps the lines of examples as they are."""
+
+
 class _Refuse(argparse.Action):
     """``--password X`` shows X to everybody on the machine, so it is refused with the right way."""
 

@@ -14,6 +14,8 @@ class FindingCode(StrEnum):
     CREDENTIAL_EXPIRED = "credential-expired"
     ACCOUNT_DISABLED = "account-disabled"
     CREDENTIAL_INCOMPLETE = "credential-incomplete"
+    SECRET_UNREADABLE = "secret-unreadable"
+    KEYS_UNREACHABLE = "keys-unreachable"
     TOKEN_SCOPE_MISSING = "token-scope-missing"
     NO_PULL_PERMISSION = "no-pull-permission"
     REPOSITORY_NOT_FOUND_OR_HIDDEN = "repository-not-found-or-hidden"

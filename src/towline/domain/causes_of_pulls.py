@@ -58,6 +58,27 @@ CREDENTIALS: dict[FindingCode, Cause] = {
         blame=True,
         command=_NEW_PASSWORD,
     ),
+    FindingCode.SECRET_UNREADABLE: by_person(
+        "The secret's stored value cannot be opened",
+        "Its key is not in this server's keyring, or the stored value was changed; it was not sent anywhere.",
+        "Put the server's keyring back in place, or enter the secret's value anew.",
+        likely=(
+            "The keyring was lost or replaced, or a database was restored without it.",
+            "The key was destroyed in Vault.",
+            "Somebody changed the stored value in the database.",
+        ),
+        command=_NEW_PASSWORD,
+    ),
+    FindingCode.KEYS_UNREACHABLE: by_clock(
+        "The keys that open secrets cannot be asked now",
+        "They are kept in Vault or OpenBao, which does not answer, is sealed or refuses this server.",
+        "Bring Vault back, or renew what this server signs in with; all goes on by itself.",
+        likely=(
+            "Vault is down or sealed.",
+            "The token or AppRole secret of this server has run out.",
+        ),
+        command="towline admin keys list",
+    ),
     FindingCode.TOKEN_SCOPE_MISSING: by_person(
         "The access token is right, but was made without the right to read packages",
         "The registry knows the token and says that its scopes do not include pulling.",

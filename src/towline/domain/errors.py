@@ -11,6 +11,7 @@
     ├── ProofRequired     the caller asked for a verified secret only       (HTTP 412)
     ├── Throttled         too many tries; says when to come back            (HTTP 429)
     ├── SealBroken        a sealed value does not open with any known key   (HTTP 500)
+    ├── KeysUnreachable   the keys cannot be asked now, or there are none   (HTTP 503)
     ├── StoreFailed       the database could not keep or tell something     (HTTP 500)
     │   ├── StoreUnavailable  the database is out of reach for now          (HTTP 503)
     │   └── StoreFull     there is no room left; reads go on                (HTTP 507)
@@ -93,6 +94,10 @@ class Throttled(TowlineError):
 
 class SealBroken(TowlineError):
     """A sealed value does not open: the key is missing or the row was tampered with."""
+
+
+class KeysUnreachable(TowlineError):
+    """The keys cannot be asked now: Vault is down, sealed or refuses us. What is sealed stays as it is."""
 
 
 class StoreFailed(TowlineError):

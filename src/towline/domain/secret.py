@@ -14,6 +14,7 @@ from typing import Self
 from towline.domain.credential import Credential, Password
 from towline.domain.credential_shape import Shape
 from towline.domain.errors import InvalidInput
+from towline.domain.findings import Finding
 from towline.domain.names import email_address, secret_name
 from towline.domain.proof import Standing
 from towline.domain.registry import RegistryAddress
@@ -118,6 +119,12 @@ class OpaqueSecret:
 
     metadata: SecretMetadata
     keys: tuple[str, ...]
+    finding: Finding | None = None
+    """Why its value cannot be opened, while it cannot."""
+
+    def found(self, finding: Finding | None) -> Self:
+        """Return the secret with another finding; version and ``updated_at`` stay."""
+        return replace(self, finding=finding)
 
 
 Secret = DockerSecret | OpaqueSecret

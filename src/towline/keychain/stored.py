@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from towline.domain.audit import AuditEntry, Door
 from towline.domain.causes import FindingCode
 from towline.domain.credential import from_authorization_token, from_sealable_data
-from towline.domain.errors import PullRefused, SealBroken
+from towline.domain.errors import KeysUnreachable, PullRefused, SealBroken
 from towline.domain.findings import Finding
 from towline.domain.secret import DockerSecret, OpaqueSecret
 from towline.ports import Binding, Facts, ResolvedCredential
@@ -100,6 +100,9 @@ class StoredKeychain:
             plain = await self._vault.open(record.sealed, binding)
         except SealBroken:
             await self._note(record, use, outcome="seal-broken")
+            raise
+        except KeysUnreachable:
+            await self._note(record, use, outcome="keys-unreachable")
             raise
         await self._note(record, use, outcome="ok")
         return plain

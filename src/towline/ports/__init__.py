@@ -19,6 +19,7 @@ from towline.ports.door_rows import (
 from towline.ports.engine_rows import EngineRows
 from towline.ports.engines import Engine, EngineDoors, EngineHost, Engines, OpenEngine
 from towline.ports.event_rows import Courier, EventRows, WebhookRows, WebhookState
+from towline.ports.keys import KeyCustody, KeyRows, SealedValue
 from towline.ports.mirror_rows import MirrorRows, MirrorTarget
 from towline.ports.process import Bell, Clock, Listener, NewGuid, PasswordHasher, Present
 from towline.ports.record_rows import AuditRows, LeaseRows, ProofRows, RegistryRows, ScheduleRows, SettingRows
@@ -46,6 +47,8 @@ __all__ = [
     "EventRows",
     "Facts",
     "ImageSource",
+    "KeyCustody",
+    "KeyRows",
     "Keychain",
     "LeaseRows",
     "Listener",
@@ -64,6 +67,7 @@ __all__ = [
     "RegistryRows",
     "ResolvedCredential",
     "ScheduleRows",
+    "SealedValue",
     "SecretRecord",
     "SecretRows",
     "ServiceAccount",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from towline.ports.door_rows import DoorPolicyRows
     from towline.ports.engine_rows import EngineRows
     from towline.ports.event_rows import EventRows, WebhookRows
+    from towline.ports.keys import KeyRows
     from towline.ports.mirror_rows import MirrorRows
     from towline.ports.record_rows import (
         AuditRows,
@@ -70,6 +71,8 @@ class Transaction(Protocol):
     def mirrors(self) -> MirrorRows: ...
     @property
     def engines(self) -> EngineRows: ...
+    @property
+    def keys(self) -> KeyRows: ...
 
 
 @dataclass(slots=True)

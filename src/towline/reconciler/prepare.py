@@ -11,7 +11,7 @@ from towline.domain.audit import Door
 from towline.domain.causes import FindingCode
 from towline.domain.credential import Password
 from towline.domain.deployment import Deployment, ExecutableStatus, Phase, Status
-from towline.domain.errors import PullRefused, SealBroken
+from towline.domain.errors import KeysUnreachable, PullRefused, SealBroken
 from towline.domain.findings import Finding
 from towline.domain.workload import Workload, WorkloadExecutable
 
@@ -132,7 +132,9 @@ class Preparation:
             value = await self._keychain.value(deployment.project_guid, ref, actor=actor)
         except SealBroken:
             detail = f"{detail}, which does not open with any key of this server"
-            return Finding(FindingCode.ENV_SECRET_MISSING, detail, checked_at=self._clock())
+            return Finding(FindingCode.SECRET_UNREADABLE, detail, secret=ref.secret, checked_at=self._clock())
+        except KeysUnreachable as away:
+            return Finding(FindingCode.KEYS_UNREACHABLE, str(away), checked_at=self._clock())
         if value is not None:
             return value
         return Finding(FindingCode.ENV_SECRET_MISSING, detail, checked_at=self._clock())

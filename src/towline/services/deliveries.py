@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from towline.domain.errors import SealBroken
+from towline.domain.errors import KeysUnreachable, SealBroken
 from towline.domain.events import pause_after
 from towline.services.webhooks import binding_of
 
@@ -85,6 +85,8 @@ class Deliveries:
             key = await self._vault.open(delivery.sealed_key, binding_of(delivery.webhook))
         except SealBroken:
             return "the signing key does not open with any key that this server has"
+        except KeysUnreachable:
+            return "the keys cannot be asked now, so the signing key does not open"
         return await self._courier.carry(delivery, key)
 
     async def _pause(self) -> float:

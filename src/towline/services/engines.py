@@ -18,7 +18,7 @@ from towline.domain.engine import (
     EngineView,
     engine_name,
 )
-from towline.domain.errors import Conflict, EngineFailed, InvalidInput, NotFound, SealBroken
+from towline.domain.errors import Conflict, EngineFailed, InvalidInput, KeysUnreachable, NotFound, SealBroken
 from towline.ports import Binding
 from towline.services.audit import entry_by
 from towline.services.engine_choice import default_engine, engine_names
@@ -256,8 +256,8 @@ class InstallationEngines:
     async def _unsealed(self, record: EngineRecord, sealed: bytes) -> EngineKeys | TowlineError:
         try:
             return EngineKeys.of_sealed(await self._vault.open(sealed, _binding(record)))
-        except SealBroken as broken:
-            return broken
+        except (SealBroken, KeysUnreachable) as trouble:
+            return trouble
 
 
 def _known(tx: Transaction, name: str, *, own: str) -> None:

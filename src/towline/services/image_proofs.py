@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from towline.domain.errors import PullRefused, SealBroken
+from towline.domain.causes import FindingCode
+from towline.domain.errors import KeysUnreachable, PullRefused, SealBroken
+from towline.domain.findings import Finding
 from towline.domain.proof import FURTHER_REQUESTS, Answer, Verdict
 from towline.services import refusals
 from towline.services.alternatives import Alternatives
@@ -131,6 +133,8 @@ class ImageProofs:
         except SealBroken as broken:
             log.warning("secret.seal_broken", secret=secret, project=place)
             raise PullRefused(refusals.UNREADABLE) from broken
+        except KeysUnreachable as away:
+            raise PullRefused(Finding(FindingCode.KEYS_UNREACHABLE, str(away))) from away
 
     async def ask(
         self, question: Question, image: ImageReference, resolved: ResolvedCredential | None

@@ -33,9 +33,7 @@ class AnswerRefused(PullRefused):
 
 
 UNREADABLE = Finding(
-    FindingCode.CREDENTIAL_INCOMPLETE,
-    "the stored value does not open with any key that this server has",
-    fix_hint="Put the server's keyring back in place, or enter the password anew.",
+    FindingCode.SECRET_UNREADABLE, "the stored value does not open with any key that this server has"
 )
 NOTHING_NAMED = Finding(FindingCode.REGISTRY_ERROR, "the registry named no image")
 

@@ -16,7 +16,8 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -25,11 +26,11 @@ import msgspec
 
 from towline.domain.credential import Password
 from towline.domain.errors import InvalidInput
+from towline.store.envelope import KEY_BYTES
 
 RandomBytes = Callable[[int], bytes]
 """So many fresh random bytes, fit for keys."""
 
-KEY_BYTES = 32
 MAX_BYTES = 1 << 20
 
 _KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -61,7 +62,7 @@ class Keyring:
     @classmethod
     def fresh(cls, *, random: RandomBytes = os.urandom) -> Self:
         """Return a keyring with one new key."""
-        name = f"k{random(4).hex()}"
+        name = new_key_id(random)
         return cls(name, {name: random(KEY_BYTES)})
 
     @classmethod
@@ -82,12 +83,24 @@ class Keyring:
         Raises InvalidInput for a file that others may read, or that belongs to another user.
         """
         try:
-            return cls.parse(_read_private(path)), False
+            return cls.parse(read_private(path)), False
         except FileNotFoundError:
             made = cls.fresh(random=random)
         if _write_private(path, made.document()):
             return made, True
-        return cls.parse(_read_private(path)), False
+        return cls.parse(read_private(path)), False
+
+    def with_key(self, name: str, key: bytes) -> Self:
+        """Return the keyring with one more key, which is not active yet."""
+        return type(self)(self.active, {**self.keys, name: key})
+
+    def activated(self, name: str) -> Self:
+        """Return the keyring with another key active; raise InvalidInput for one that is not there."""
+        return type(self)(name, self.keys)
+
+    def without(self, name: str) -> Self:
+        """Return the keyring without a key, which must not be the active one."""
+        return type(self)(self.active, {other: key for other, key in self.keys.items() if other != name})
 
     def put_at(self, path: Path) -> bool:
         """Write the keyring into a new file that its owner alone may read; return False if one is there."""
@@ -100,13 +113,21 @@ class Keyring:
         return Password(msgspec.json.format(document).decode() + "\n")
 
 
+def new_key_id(random: RandomBytes = os.urandom) -> str:
+    """Return an id that no other key has."""
+    return f"k{random(4).hex()}"
+
+
 class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     active: str
     keys: dict[str, str]
 
 
-def _read_private(path: Path) -> Password:
-    """Return a file's text if nobody else may read it, judged by the file that is open, not by its name."""
+def read_private(path: Path) -> Password:
+    """Return a file's text if nobody else may read it, judged by the file that is open, not by its name.
+
+    Raises InvalidInput for one that others may read, FileNotFoundError where there is none.
+    """
     try:
         with path.open("rb") as file:
             _refuse_shared(os.fstat(file.fileno()), path)
@@ -139,20 +160,36 @@ def _refuse_shared(status: os.stat_result, path: Path) -> None:
 
 def _write_private(path: Path, text: Password) -> bool:
     """Put a new file there, whole and durable or not at all; return False if one came to be meanwhile."""
+    with _drafted(path, text) as draft:
+        try:
+            path.hardlink_to(draft)
+        except FileExistsError:
+            return False
+    _sync_folder(path.parent)
+    return True
+
+
+def replace_private(path: Path, text: Password) -> None:
+    """Put another file in place of the one that is there, whole and durable."""
+    with _drafted(path, text) as draft:
+        draft.replace(path)
+    _sync_folder(path.parent)
+
+
+@contextmanager
+def _drafted(path: Path, text: Password) -> Iterator[Path]:
+    """Yield a durable file of mode 0600 beside ``path``; it is gone at the end unless it was moved."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # with mode 0600
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    draft = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(text.reveal().encode())
             file.flush()
             os.fsync(file.fileno())
-        os.link(draft, path)
-    except FileExistsError:
-        return False
+        yield draft
     finally:
-        Path(draft).unlink()
-    _sync_folder(path.parent)
-    return True
+        draft.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,13 +1,8 @@
 """Sealing secret values: AES-256-GCM in an envelope, as section 3 of the design lays down.
 
-Each value gets a data key of its own, used once, and that key is wrapped by the keyring's active key.
-Both layers are bound to project, secret and version, so a sealed value that is copied to another row
-does not open there. A sealed value is::
-
-    1 byte   format (1)
-    1 byte   length of the key's id, then the id in ASCII
-    12 + 48  nonce, and the data key under the wrapping key
-    12 + n   nonce, and the value under the data key
+Each value gets a data key of its own, used once, and that key is wrapped: by the active key of a keyring,
+or by the transit engine of Vault or OpenBao. The envelope's bytes and what they are bound to stand in
+``envelope.py``. A value that is copied to another row does not open there.
 
 AES-GCM: NIST SP 800-38D, https://doi.org/10.6028/NIST.SP.800-38D
 """
@@ -15,107 +10,195 @@ AES-GCM: NIST SP 800-38D, https://doi.org/10.6028/NIST.SP.800-38D
 from __future__ import annotations
 
 import os
-import struct
-from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING
 
+import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from towline.domain.credential import Password
-from towline.domain.errors import SealBroken
-from towline.ports import Binding
-from towline.store.keyring import KEY_BYTES, Keyring, RandomBytes
+from towline.domain.errors import InvalidInput, KeysUnreachable
+from towline.domain.keys import HeldKey
+from towline.store.envelope import (
+    FIRST_FORMAT,
+    FORMAT,
+    KEY_BYTES,
+    NONCE,
+    Envelope,
+    bound_key,
+    bound_value,
+    broken,
+    key_of,
+)
+from towline.store.keyring_places import GivenPlace
 
-FORMAT = 1
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-_NONCE = 12
-_TAG = 16
-_WRAPPED = KEY_BYTES + _TAG
-_KEY, _VALUE = b"key", b"value"
+    from towline.ports import Binding
+    from towline.store.keyring import Keyring, RandomBytes
+    from towline.store.keyring_places import KeyringPlace
+    from towline.store.transit import Transit
+
+
+log = structlog.get_logger("towline.keys")
 
 
 class SealingVault:
-    """The port ``Vault`` over a keyring."""
+    """The port ``Vault`` over a keyring, over Vault's transit engine, or over both.
 
-    def __init__(self, keyring: Keyring, *, random: RandomBytes = os.urandom) -> None:
-        self._active = keyring.active
-        self._wrapping = {name: AESGCM(key) for name, key in keyring.keys.items()}
+    With ``transit`` new values are sealed by it, unless ``transit_seals`` is false, and the keyring only
+    opens what it sealed before. ``place`` is looked at before each sealing, so that a rotation by another
+    process is obeyed at once.
+    """
+
+    def __init__(
+        self,
+        keyring: Keyring | None,
+        *,
+        place: KeyringPlace | None = None,
+        transit: Transit | None = None,
+        transit_seals: bool = True,
+        random: RandomBytes = os.urandom,
+    ) -> None:
+        self._place = place or GivenPlace()
+        self._transit = transit
+        self._sealer = transit if transit_seals else None
         self._random = random
+        self._stamp = self._place.stamp()
+        self._take(keyring)
 
     async def seal(self, plain: Password, binding: Binding) -> bytes:
         """Return ``plain`` encrypted for ``binding`` with a fresh data key."""
-        header = _header(self._active)
-        data_key, key_nonce, value_nonce = self._fresh()
-        wrapped = self._wrapping[self._active].encrypt(key_nonce, data_key, _bound(header, _KEY, binding))
+        key_id, data_key, wrapped = await self._new_key(binding)
+        nonce = self._random(NONCE)
         text = plain.reveal().encode(errors="surrogatepass")
-        value = AESGCM(data_key).encrypt(value_nonce, text, _bound(header, _VALUE, binding))
-        return b"".join((header, key_nonce, wrapped, value_nonce, value))
-
-    def _fresh(self) -> tuple[bytes, bytes, bytes]:
-        """Return a data key and both nonces, drawn at once: each such call costs as much as sealing."""
-        drawn = self._random(KEY_BYTES + 2 * _NONCE)
-        return drawn[:KEY_BYTES], drawn[KEY_BYTES:-_NONCE], drawn[-_NONCE:]
+        value = AESGCM(data_key).encrypt(nonce, text, bound_value(FORMAT, key_id, binding))
+        return Envelope(FORMAT, key_id, wrapped, value=nonce + value).joined()
 
     async def open(self, sealed: bytes, binding: Binding) -> Password:
-        """Return what was sealed; raise SealBroken if it does not open there."""
-        envelope = _Envelope.cut(sealed, binding)
-        wrapping = self._wrapping.get(envelope.key_id)
-        if wrapping is None:
-            raise _broken(binding, f"its key {envelope.key_id!r} is not in the keyring")
-        header = _header(envelope.key_id)
+        """Return what was sealed; raise SealBroken if it does not open there, KeysUnreachable."""
+        envelope = Envelope.cut(sealed, binding)
+        data_key = await self._data_key(envelope, binding)
+        bound = bound_value(envelope.format, envelope.key_id, binding)
         try:
-            data_key = wrapping.decrypt(envelope.key_nonce, envelope.wrapped, _bound(header, _KEY, binding))
-            text = AESGCM(data_key).decrypt(
-                envelope.value_nonce, envelope.value, _bound(header, _VALUE, binding)
-            )
+            text = AESGCM(data_key).decrypt(envelope.value[:NONCE], envelope.value[NONCE:], bound)
         except InvalidTag:
-            reason = f"it was changed, moved here, or sealed under another key {envelope.key_id!r}"
-            raise _broken(binding, reason) from None
+            raise _changed(envelope, binding) from None
         return Password(text.decode(errors="surrogatepass"))
 
+    async def rewrap(self, sealed: bytes, binding: Binding) -> bytes:
+        """Return the same value with its data key wrapped by the active key; see the port."""
+        envelope = Envelope.cut(sealed, binding)
+        if envelope.format == FIRST_FORMAT:
+            return await self.seal(await self.open(sealed, binding), binding)
+        transit = self._sealer
+        if transit is not None and transit.names(envelope.key_id):
+            key_id, wrapped = await transit.rewrap(envelope.wrapped, binding)
+        else:
+            data_key = await self._data_key(envelope, binding)
+            key_id, wrapped = await self._wrap(data_key, binding)
+        return Envelope(FORMAT, key_id, wrapped, value=envelope.value).joined()
 
-@dataclass(frozen=True, slots=True)
-class _Envelope:
-    """A sealed value, cut into its parts."""
+    async def check(self, sealed: bytes, binding: Binding) -> None:
+        """Raise SealBroken unless the value opens; nothing of it is kept."""
+        await self.open(sealed, binding)
 
-    key_id: str
-    key_nonce: bytes
-    wrapped: bytes
-    value_nonce: bytes
-    value: bytes
+    def key_of(self, sealed: bytes) -> str:
+        """Return the id of the key that a value is sealed under."""
+        return key_of(sealed)
 
-    @classmethod
-    def cut(cls, sealed: bytes, binding: Binding) -> Self:
-        """Return the parts; raise SealBroken for what cannot be a sealed value of this format."""
-        if sealed[:1] != bytes((FORMAT,)):
-            raise _broken(binding, "it is empty or of a format that this program does not know")
-        rest = 2 + int.from_bytes(sealed[1:2])
-        if len(sealed) < rest + _NONCE + _WRAPPED + _NONCE + _TAG:
-            raise _broken(binding, "it is cut short")
-        value_at = rest + _NONCE + _WRAPPED
-        return cls(
-            sealed[2:rest].decode("ascii", errors="backslashreplace"),
-            sealed[rest : rest + _NONCE],
-            wrapped=sealed[rest + _NONCE : value_at],
-            value_nonce=sealed[value_at : value_at + _NONCE],
-            value=sealed[value_at + _NONCE :],
-        )
+    async def keys(self) -> Sequence[HeldKey]:
+        """Return every key that opens something here, the active one first; see the port."""
+        await self.refresh()
+        held = [HeldKey(name, self._place.title, active=False) for name in self._wrapping]
+        if self._transit is not None:
+            held += [HeldKey(name, self._transit.title, active=False) for name in await self._transit.keys()]
+        active = await self.active()
+        marked = (HeldKey(key.id, key.place, active=key.id == active) for key in held)
+        return sorted(marked, key=lambda key: (not key.active, key.id))
+
+    async def active(self) -> str:
+        """Return the id of the key that new values are sealed under; empty where there is none."""
+        if self._sealer is not None:
+            return await self._sealer.newest()
+        self._keep_up()
+        return self._active
+
+    async def answers(self) -> None:
+        """Raise KeysUnreachable unless a value could be sealed now."""
+        if not await self.active():
+            raise _no_keys()
+
+    async def refresh(self) -> None:
+        """Read the keyring again from where it is kept."""
+        keyring = await self._place.read()
+        if keyring is not None:
+            self._take(keyring)
+
+    def _take(self, keyring: Keyring | None) -> None:
+        keys = keyring.keys if keyring else {}
+        self._active = keyring.active if keyring else ""
+        self._wrapping = {name: AESGCM(key) for name, key in keys.items()}
+
+    def _keep_up(self) -> None:
+        """Take the keyring anew where its file is another one than before.
+
+        A file that is gone or damaged takes nothing away: what this process holds may be all that is left.
+        """
+        stamp = self._place.stamp()
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            keyring = self._place.now()
+        except InvalidInput as error:
+            log.warning("keyring.unreadable", place=self._place.title, problem=str(error))
+            return
+        if keyring is None:
+            log.warning("keyring.gone", place=self._place.title, advice="put it back from a backup")
+            return
+        self._take(keyring)
+
+    async def _new_key(self, binding: Binding) -> tuple[str, bytes, bytes]:
+        """Return a fresh data key with the id of the key that wraps it, and wrapped."""
+        if self._sealer is not None:
+            return await self._sealer.data_key(binding)
+        data_key = self._random(KEY_BYTES)
+        key_id, wrapped = await self._wrap(data_key, binding)
+        return key_id, data_key, wrapped
+
+    async def _wrap(self, data_key: bytes, binding: Binding) -> tuple[str, bytes]:
+        if self._sealer is not None:
+            return await self._sealer.wrap(data_key, binding)
+        self._keep_up()
+        if not self._active:
+            raise _no_keys()
+        nonce = self._random(NONCE)
+        bound = bound_key(self._active, binding)
+        return self._active, nonce + self._wrapping[self._active].encrypt(nonce, data_key, bound)
+
+    async def _data_key(self, envelope: Envelope, binding: Binding) -> bytes:
+        if self._transit is not None and self._transit.names(envelope.key_id):
+            return await self._transit.unwrap(envelope.wrapped, binding)
+        wrapping = self._wrapping.get(envelope.key_id)
+        if wrapping is None:
+            self._keep_up()
+            wrapping = self._wrapping.get(envelope.key_id)
+        if wrapping is None:
+            raise broken(binding, f"its key {envelope.key_id!r} is not in the keyring")
+        bound = bound_key(envelope.key_id, binding, envelope.format)
+        try:
+            return wrapping.decrypt(envelope.wrapped[:NONCE], envelope.wrapped[NONCE:], bound)
+        except (InvalidTag, ValueError):  # the latter is the library's for a nonce that is cut short
+            raise _changed(envelope, binding) from None
 
 
-def _header(key_id: str) -> bytes:
-    name = key_id.encode("ascii", errors="replace")
-    return bytes((FORMAT, len(name))) + name
+def _changed(envelope: Envelope, binding: Binding) -> Exception:
+    return broken(binding, f"it was changed, moved here, or sealed under another key {envelope.key_id!r}")
 
 
-def _bound(header: bytes, layer: bytes, binding: Binding) -> bytes:
-    """Return the additional data: every part with its length before it, so that no two differ by cut only."""
-    version = struct.pack(">Q", binding.version)
-    parts = (header, layer, binding.project_guid.encode(), binding.secret_guid.encode(), version)
-    return b"".join(struct.pack(">I", len(part)) + part for part in parts)
-
-
-def _broken(binding: Binding, reason: str) -> SealBroken:
-    return SealBroken(
-        f"the value of {binding.secret_guid}, version {binding.version}, does not open: {reason}"
+def _no_keys() -> KeysUnreachable:
+    return KeysUnreachable(
+        "there is no key to seal with: restore the keyring, or run: towline admin keys add"
     )

@@ -7,7 +7,9 @@ from typing import Literal, assert_never
 import msgspec
 
 from towline.domain.account import Organization, Project
+from towline.domain.credential_shape import Shape
 from towline.domain.errors import InvalidInput
+from towline.domain.proof import Standing
 from towline.domain.secret import (
     DOCKER_KEYS,
     DockerDraft,
@@ -77,7 +79,10 @@ class SecretSpecDocument(msgspec.Struct, omit_defaults=True):
 
 
 class SecretDocument(msgspec.Struct, omit_defaults=True):
-    """A secret as it is shown; ``status`` is Towline's addition for docker pull secrets."""
+    """A secret as it is shown; ``status`` is Towline's addition: how a docker pull secret stands.
+
+    An opaque secret has one only while its value cannot be opened.
+    """
 
     api_version: str = msgspec.field(name="apiVersion")
     kind: Literal["Secret"]
@@ -122,7 +127,8 @@ def present(secret: Secret, project: Project, organization: Organization) -> byt
             )
             return _document(metadata, spec, status=standing_document(secret.standing, secret.shape))
         case OpaqueSecret():
-            return _document(metadata, SecretSpecDocument(type="Opaque", secret_keys=list(secret.keys)))
+            spec = SecretSpecDocument(type="Opaque", secret_keys=list(secret.keys))
+            return _document(metadata, spec, status=_trouble(secret))
         case _:
             assert_never(secret)
 
@@ -179,6 +185,13 @@ def _metadata(secret: Secret, project: Project, organization: Organization) -> M
         updated_at=known.updated_at,
         labels=known.labels,
     )
+
+
+def _trouble(secret: OpaqueSecret) -> StandingDocument | None:
+    """Return why an opaque secret's value cannot be opened; None as long as it can."""
+    if secret.finding is None:
+        return None
+    return standing_document(Standing(finding=secret.finding), Shape())
 
 
 def _document(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from towline.domain.engine import EngineRecord
 from towline.store.rows.codec import text, value
 from towline.store.rows.connection import Connection
+from towline.store.rows.keys import noted_key
 from towline.store.rows.settings import Settings
 from towline.store.rows.uniqueness import unique
 
@@ -22,10 +23,11 @@ class Engines:
 
     def add(self, record: EngineRecord, sealed: bytes) -> None:
         """Insert an engine with its keys; raise Conflict if the name is taken."""
+        key_id = noted_key(self._connection, sealed)
         with unique(f"an engine {record.name!r} exists"):
             self._connection.execute(
-                "INSERT INTO engines (guid, name, body, sealed) VALUES (?, ?, ?, ?)",
-                (record.guid, record.name, text(record), sealed),
+                "INSERT INTO engines (guid, name, body, sealed, key_id) VALUES (?, ?, ?, ?, ?)",
+                (record.guid, record.name, text(record), sealed, key_id),
             )
 
     def all(self) -> Sequence[tuple[EngineRecord, bytes]]:

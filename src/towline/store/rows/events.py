@@ -10,6 +10,7 @@ from towline.domain.listing import Listing, Page
 from towline.ports import WebhookState
 from towline.store.rows.codec import Row, json_moment, listed, maybe_micros, micros, moment, text, value
 from towline.store.rows.connection import Connection
+from towline.store.rows.keys import noted_key
 from towline.store.rows.paging import counted
 from towline.store.rows.uniqueness import unique
 
@@ -129,10 +130,12 @@ class Webhooks:
 
     def add(self, webhook: Webhook, sealed_key: bytes) -> None:
         """Insert a webhook; see the port."""
+        key_id = noted_key(self._connection, sealed_key)
         with unique(f"webhook {webhook.name!r} exists in this project"):
             self._connection.execute(
-                "INSERT INTO webhooks (guid, project_guid, name, body, sealed) VALUES (?, ?, ?, ?, ?)",
-                (webhook.guid, webhook.project_guid, webhook.name, text(webhook), sealed_key),
+                "INSERT INTO webhooks (guid, project_guid, name, body, sealed, key_id)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (webhook.guid, webhook.project_guid, webhook.name, text(webhook), sealed_key, key_id),
             )
 
     def all(self, project_guid: str) -> Sequence[WebhookState]:

@@ -13,6 +13,7 @@ from towline.domain.secret import DockerSecret, OpaqueSecret, Secret
 from towline.ports import SecretRecord
 from towline.store.rows.codec import Row, micros, text, value
 from towline.store.rows.connection import Connection
+from towline.store.rows.keys import noted_key
 from towline.store.rows.paging import Filter, counted
 from towline.store.rows.uniqueness import unique
 
@@ -77,14 +78,11 @@ class Secrets:
         )
         old_version, old_body = before
         if old_version == metadata.version:
-            self._connection.execute(
-                "UPDATE secret_versions SET sealed = ?1"
-                " WHERE secret_guid = ?2 AND version = ?3 AND sealed <> ?1",
-                (record.sealed, metadata.guid, metadata.version),
-            )
+            self._seal_anew(record)
             return
         self._connection.execute(
-            "UPDATE secret_versions SET sealed = NULL, body = ? WHERE secret_guid = ? AND version = ?",
+            "UPDATE secret_versions SET sealed = NULL, key_id = NULL, body = ?"
+            " WHERE secret_guid = ? AND version = ?",
             (old_body, metadata.guid, old_version),
         )
         self._add_version(record)
@@ -152,17 +150,33 @@ class Secrets:
             found = self._connection.execute(by_guid, wanted).fetchone()
         return found
 
+    def _seal_anew(self, record: SecretRecord) -> None:
+        """Put other sealed bytes in the row of the same version, if they are other ones."""
+        guid, version = record.secret.metadata.guid, record.secret.metadata.version
+        (kept,) = self._connection.execute(
+            "SELECT sealed FROM secret_versions WHERE secret_guid = ? AND version = ?", (guid, version)
+        ).fetchone()
+        if kept == record.sealed:
+            return
+        key_id = noted_key(self._connection, record.sealed)
+        self._connection.execute(
+            "UPDATE secret_versions SET sealed = ?, key_id = ? WHERE secret_guid = ? AND version = ?",
+            (record.sealed, key_id, guid, version),
+        )
+
     def _add_version(self, record: SecretRecord) -> None:
         metadata = record.secret.metadata
+        key_id = noted_key(self._connection, record.sealed)
         self._connection.execute(
-            "INSERT INTO secret_versions (secret_guid, version, created_at, creator_guid, sealed)"
-            " VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO secret_versions"
+            " (secret_guid, version, created_at, creator_guid, sealed, key_id) VALUES (?, ?, ?, ?, ?, ?)",
             (
                 metadata.guid,
                 metadata.version,
                 micros(metadata.updated_at),
                 metadata.creator_guid,
                 record.sealed,
+                key_id,
             ),
         )
 

@@ -11,6 +11,7 @@ from towline.store.rows.device_logins import DeviceLogins
 from towline.store.rows.door_policies import DoorPolicies
 from towline.store.rows.engines import Engines
 from towline.store.rows.events import Events, Webhooks
+from towline.store.rows.keys import Keys
 from towline.store.rows.leases import Leases
 from towline.store.rows.mirrors import Mirrors
 from towline.store.rows.packages import Packages
@@ -46,3 +47,4 @@ class AllRows:
         self.doors = DoorPolicies(connection)
         self.mirrors = Mirrors(connection)
         self.engines = Engines(connection)
+        self.keys = Keys(connection)
