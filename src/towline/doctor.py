@@ -27,12 +27,13 @@ from towline.registry import Registry
 from towline.store.migrations import known_migrations
 from towline.store.rows.codec import value
 from towline.store.sealed_values import SealedValues
-from towline.upkeep import snapshot_of, vault_of
+from towline.upkeep import opener, snapshot_of
 
 if TYPE_CHECKING:
     from towline.config import Config
     from towline.domain.proof import Answer
     from towline.ports.backups import Snapshot
+    from towline.store.vault import SealingVault
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
 SCARCE, FULL = 1 << 30, 100 << 20
@@ -168,11 +169,17 @@ def _trail(snapshot: Snapshot) -> Check:
 
 
 async def _keyring(config: Config, sealed: SealedValues) -> Check:
-    name = "keyring"
     try:
-        vault = await vault_of(config)
+        async with opener(config) as vault:
+            return await _opening(vault, sealed)
     except InvalidInput as error:
-        return Check(name, FAILED, error.problem, error.rule)
+        return Check("keyring", FAILED, error.problem, error.rule)
+    except TowlineError as error:
+        return Check("keyring", FAILED, str(error), "let this machine reach what keeps the keys")
+
+
+async def _opening(vault: SealingVault | None, sealed: SealedValues) -> Check:
+    name = "keyring"
     if vault is None:
         state = FAILED if sealed.values else WARNING
         told = f"there is none, and {len(sealed.values)} values are sealed"

@@ -19,9 +19,11 @@ from towline.listening import alone_in
 from towline.store.backup_file import BackupFile, write_backup
 from towline.store.keyring import Keyring
 from towline.store.keyring_command import printed_keyring
+from towline.store.moving import claim, copy, finish
 from towline.store.opening import needing_postgresql
 from towline.store.sealed_values import SealedValues
 from towline.store.sqlite import SqliteStore
+from towline.store.sqlite.moving import SqliteEnd
 from towline.store.sqlite.restoration import discard, draft_of, fill, put_in_place
 from towline.store.sqlite.snapshot import SqliteSnapshot
 from towline.store.vault import SealingVault
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from towline.config import Config
     from towline.domain.backup import Progress
     from towline.ports.backups import Snapshot
+    from towline.store.address import DatabaseAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +88,14 @@ def snapshot_of(config: Config) -> AbstractContextManager[Snapshot]:
 
 
 async def restore(config: Config, path: Path, *, progress: Progress) -> Examined:
-    """Make the database of a backup in a data folder that has none; sessions are ended.
+    """Make the database of a backup in a data folder that has none, or in an empty one of PostgreSQL's.
 
-    Raises Conflict when the folder has a database or is in use, BackupDamaged for a file that is not whole:
-    then the folder is as it was.
+    Sessions are ended. Raises Conflict when something is there or the folder is in use, BackupDamaged for a
+    file that is not whole: then the place is as it was.
     """
     if config.postgresql is not None:
-        raise InvalidInput(
-            "database",
-            problem="a backup is restored into a data folder",
-            rule="leave the database out, and go on with: towline admin migrate-store",
-        )
+        async with opener(config) as vault:
+            return await _into_postgresql(config.postgresql, path, vault=vault, progress=progress)
     folder = config.folder
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     place = folder / DATABASE
@@ -109,6 +109,31 @@ async def restore(config: Config, path: Path, *, progress: Progress) -> Examined
             put_in_place(draft, place)
         finally:
             discard(draft)
+    return examined
+
+
+async def _into_postgresql(
+    address: DatabaseAddress, path: Path, *, vault: SealingVault | None, progress: Progress
+) -> Examined:
+    """Make the database in a temporary place, look at it there, and copy it.
+
+    A copy that breaks off is marked, so that no server starts on it; the same backup goes on with it.
+    """
+    with needing_postgresql():
+        from towline.store.postgres.moving import PostgresEnd  # noqa: PLC0415  (loaded when used)
+    with tempfile.TemporaryDirectory(prefix="towline-restore-") as folder:
+        draft = Path(folder) / DATABASE
+        examined = await _made(draft, path, vault=vault, progress=progress)
+
+        def copied() -> None:
+            with SqliteEnd.of_file(draft) as source, PostgresEnd.at(address) as target:
+                claim(target, source=f"backup {examined.receipt.sha256}")
+                source.begin()
+                copy(source, target, progress=progress)
+                finish(source, target)
+                source.commit()
+
+        await asyncio.to_thread(copied)
     return examined
 
 

@@ -14,9 +14,10 @@ import pytest
 from parts.registry import free_port
 from parts.require import require
 from parts.server import Server, running_server
-from towline.app import DATABASE, KEYRING
+from towline.app import DATABASE
 from towline.config import Config
 from towline.doctor import FAILED, OK, WARNING, Check, examined
+from towline.keeping import KEYRING
 from towline.store.keyring import Keyring
 
 

@@ -213,5 +213,29 @@ async def test_a_backup_of_postgresql_is_restored_into_a_folder(tmp_path, postgr
     examined = await upkeep.restore(new, tmp_path / "backup", progress=quiet)
     assert (examined.is_whole, examined.sealed) == (True, 4)
     assert everything(tmp_path / "new") == before
-    with pytest.raises(InvalidInput, match="restored into a data folder"):
+    with pytest.raises(Conflict, match="the target is not empty"):
         await upkeep.restore(there, tmp_path / "backup", progress=quiet)
+
+
+async def test_a_backup_of_sqlite_is_restored_into_postgresql_and_goes_on_after_a_break(
+    tmp_path, postgres_address
+):
+    config = await installation.settled(tmp_path / "old", secrets=2500)
+    before = [(table, row) for table, row in everything(config.folder) if b"login" not in row]
+    await upkeep.keep_backup(config, tmp_path / "backup", keyring_to=None, progress=quiet)
+    there = replace(config, postgresql=postgres_address)
+    unpacked = []
+
+    def break_off(done: int, total: int) -> None:
+        if unpacked and done >= 1000:
+            raise InterruptedError
+        if done == total:
+            unpacked.append(done)
+
+    with pytest.raises(InterruptedError):
+        await upkeep.restore(there, tmp_path / "backup", progress=break_off)
+    with pytest.raises(Conflict, match="unfinished"):
+        await opened(tmp_path / "none", postgres_address, connections=1)
+    examined = await upkeep.restore(there, tmp_path / "backup", progress=quiet)
+    assert (examined.is_whole, examined.sealed) == (True, 2501)
+    assert everything(postgres_address) == before

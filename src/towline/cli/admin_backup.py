@@ -27,7 +27,8 @@ them is not in it and must be kept apart. An older backup at FILE is replaced on
 With the word 'verify' before FILE: restore it into a temporary place and say whether it is whole.
 """
 RESTORE = """\
-Make a server's database of a backup, in a data folder that has none. What comes back is counted and proved:
+Make a server's database of a backup, in a data folder that has none or, where TOWLINE_DATABASE or the
+settings file name one, in an empty database of PostgreSQL's. What comes back is counted and proved:
 checksum, rows, audit trail, and that the keyring opens every sealed value. People sign in again.
 """
 
@@ -119,7 +120,7 @@ def _restore(args: argparse.Namespace) -> int:
     examined = asyncio.run(upkeep.restore(settings, path, progress=ProgressLine("restored")))
     code = _told(examined, args, verb="was restored and is", keyring=str(settings.folder))
     if args.output == "table":
-        say(f"start it with: towline serve --data {settings.folder}")
+        say(f"start it as before, with the data folder {settings.folder}")
         tell("Do not start it while the server that the backup was taken of still runs on the same engine.")
     return code
 
