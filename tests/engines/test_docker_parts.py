@@ -156,7 +156,7 @@ def test_an_error_that_comes_late_is_an_error() -> None:
     [
         ("unix:///run/docker.sock", "unix:///run/docker.sock"),
         ("tcp://127.0.0.1", "tcp://127.0.0.1:2375"),
-        ("tcp://[::1]:7", "tcp://::1:7"),
+        ("tcp://[::1]:7", "tcp://[::1]:7"),
     ],
 )
 def test_an_engines_address_is_read(text: str, shown: str) -> None:
@@ -165,7 +165,7 @@ def test_an_engines_address_is_read(text: str, shown: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "/run/docker.sock", "unix://docker.sock", "ssh://x", "tcp://", "tcp://h:x", "tcp://u@127.0.0.1:1",
+    ["", "/run/docker.sock", "unix://docker.sock", "tcp://", "tcp://h:x", "tcp://u@127.0.0.1:1",
      "tcp://docker.example.com:2375"],
 )  # fmt: skip
 def test_an_address_that_is_none_or_would_leak_is_refused_by_name(text: str) -> None:
