@@ -20,7 +20,7 @@ from towline.domain.causes import FindingCode
 from towline.domain.credential import Credential, Password
 from towline.domain.errors import EngineFailed, PullRefused
 from towline.domain.image import ImageReference
-from towline.domain.package import RestartPolicy
+from towline.domain.package import LivenessProbe, RestartPolicy
 from towline.domain.registry import RegistrySettings
 from towline.domain.workload import PullAccess, ReplicaState
 from towline.engines.docker.address import EngineAddress
@@ -151,6 +151,20 @@ async def test_no_password_is_where_the_swarm_shows_anything(
     assert written not in shown + events
 
 
+async def test_what_obeys_after_its_probe_failed_is_left_to_us_where_a_swarm_would_let_it_rest(
+    lab: SwarmLab, watch: Watch
+) -> None:
+    probe = LivenessProbe(command=("false",), period=1, failures=1)
+    workload = lab.workload(FOREVER, probe=probe, restart=RestartPolicy.ON_FAILURE)
+    await lab.engine.apply(workload)
+    failed = await watch.state(ReplicaState.FAILED)
+    assert failed.finding is not None
+    assert failed.finding.code is FindingCode.PROBE_FAILED
+    told = len(watch.facts)
+    await lab.engine.apply(workload)
+    await watch.until(lambda fact: fact in watch.facts[told:] and fact.state is ReplicaState.RUNNING)
+
+
 async def test_braces_in_an_environment_are_no_template(lab: SwarmLab, watch: Watch) -> None:
     words = "{{.Node.ID}} {{ }} {{{x}}} {{"
     workload = lab.workload("echo $WORDS", environment={"WORDS": words}, restart=RestartPolicy.NEVER)
@@ -225,21 +239,9 @@ async def test_an_engine_that_is_no_manager_says_so(at: SwarmPlace, lab: SwarmLa
     await lab.engine.close()
     lab.engine = lab.another(address=EngineAddress.parse(at.swarm.worker.host))
     with pytest.raises(EngineFailed, match="not a swarm manager"):
-        await lab.engine.answers()
+        await lab.engine.about()
     with pytest.raises(EngineFailed, match="not a swarm manager"):
         await lab.engine.apply(lab.workload(FOREVER))
-
-
-async def test_an_older_generation_goes_on_where_its_successor_does_not_start(lab: SwarmLab) -> None:
-    await lab.engine.apply(lab.workload(FOREVER, generation=1))
-    next_one = lab.workload("", generation=2, exclusive=True, entrypoint=("/no/such/program",))
-    with pytest.raises(EngineFailed):
-        await lab.engine.apply(next_one)
-    async with asyncio.timeout(PATIENCE):
-        while [  # noqa: ASYNC110 - the engine is asked, as its user would
-            (fact.generation, fact.state) for fact in await lab.engine.inventory()
-        ] != [(1, ReplicaState.RUNNING)]:
-            await asyncio.sleep(0.05)
 
 
 async def test_two_installations_on_one_swarm_do_not_see_each_other(at: SwarmPlace, lab: SwarmLab) -> None:

@@ -209,21 +209,20 @@ class Mirror:
         unwell = self._health.verdict(task.ident)
         self._health.forget(task.ident)
         found = await self._swarm.container(task.container) if task.node == self.node else None
-        rests = kept.rests(task.exit_code) and not ((unwell or task.was_unhealthy) and not kept.rests(1))
+        if task.was_unhealthy or _failed_its_check(kept, found):
+            unwell = _checked(kept, found)
         ended = facts.told(
             kept,
-            ReplicaState.EXITED if rests else ReplicaState.BACKING_OFF,
+            _state_after(kept, task, unwell=unwell),
             at=now,
             started_at=earlier.started_at if earlier else task.at,
             exit_code=task.exit_code,
             restarts=number,
-            finding=await self._why(kept, task, found, unwell),
+            finding=await self._why(task, found, unwell),
         )
         return (*told, ended)
 
-    async def _why(self, kept: Kept, task: Task, found: Mapping[str, Json] | None, unwell: str) -> Finding:
-        if task.was_unhealthy:
-            unwell = _checked(kept, found)
+    async def _why(self, task: Task, found: Mapping[str, Json] | None, unwell: str) -> Finding:
         if unwell:
             return Finding(FindingCode.PROBE_FAILED, cleaned(unwell.encode()))
         out_of_memory = found is not None and self._kills.was_out_of_memory(
@@ -242,6 +241,22 @@ class Mirror:
         if waits and older and not older[-1].was_moved:
             newest = older[-1]
         return self._last.get(newest.ident)
+
+
+def _state_after(kept: Kept, task: Task, *, unwell: str) -> ReplicaState:
+    """Return what comes after an end. A swarm starts nothing again that ended well, also where its probe had
+    failed and it only obeyed its stop signal: then it is for us to do.
+    """
+    if kept.rests(task.exit_code) and not (unwell and not kept.rests(1)):
+        return ReplicaState.EXITED
+    return ReplicaState.FAILED if kept.rests(task.exit_code) else ReplicaState.BACKING_OFF
+
+
+def _failed_its_check(kept: Kept, found: Mapping[str, Json] | None) -> bool:
+    """Whether the node ended a container for its probe; of one that obeyed, the swarm says it ended well."""
+    if kept.probe is None or not kept.probe.command or found is None:
+        return False
+    return int((found["State"].get("Health") or {}).get("FailingStreak") or 0) >= kept.probe.failures
 
 
 def _checked(kept: Kept, found: Mapping[str, Json] | None) -> str:
