@@ -1,4 +1,7 @@
-"""Measure against a real server, registry and engine, and print a table. Nothing here judges a test."""
+"""Measure against a real server, registry and engine, and print a table. Nothing here judges a test.
+
+``python -m bench docker`` measures the Docker Engine alone.
+"""
 
 from __future__ import annotations
 
@@ -60,6 +63,9 @@ def _leave(*_: object) -> None:
 def _all() -> None:
     place.need_programs()
     private = registry.run("bench-registry-password")
+    if sys.argv[1:] == ["docker"]:
+        docker.compare(private)
+        return
     size.show()
     client, pid = _server()
     _command_line(client)

@@ -18,8 +18,10 @@ from docker_lab import DockerLab, Place, digest_in, docker_place, forms_of_passw
 from engine_lab import GUID
 from engine_suite import FOREVER, PATIENCE, EngineSuite, RollbackSuite, Watch, up
 
+from parts import layers
 from parts.dockerd import bridged_dockerd
 from parts.forgetful import Forgetful, forgetful
+from parts.images import folders_layout
 from parts.registry import PASSWORD, USER, certificate, free_port, push, running_registry
 from parts.tap import Tap, tapped
 from parts.token_server import User, token_server
@@ -395,6 +397,78 @@ async def test_a_token_registry_gives_the_engine_a_token_and_never_the_password(
     assert claims["access"] == [{"type": "repository", "name": "team/lab", "actions": ["pull"]}]
     assert claims["exp"] - claims["iat"] <= 300
     assert b"right-password" not in sent.sent
+    if place.dockerd.folder is not None:
+        told = place.dockerd.log.read_text()
+        assert f"{registry.netloc}/team/lab" in told, (
+            "the daemon did not log the pull: this would prove nothing"
+        )
+        forms = ("right-password", header, document["registrytoken"])
+        assert [form for form in forms if form in told] == []
+
+
+async def test_without_a_network_nothing_is_published_and_nobody_is_reached(lab: DockerLab) -> None:
+    await lab.engine.close()
+    lab.engine = lab.another(network="none")
+    await lab.engine.apply(replace(lab.workload(FOREVER), ports=(free_port(),)))
+    (made,) = lab.containers()
+    assert list(made["NetworkSettings"]["Networks"]) == ["none"]
+    shown = lab.place.dockerd.inspect(made["Id"])
+    assert not shown["HostConfig"]["PortBindings"]
+    assert not shown["NetworkSettings"]["IPAddress"]
+
+
+async def test_a_network_that_is_not_there_is_told_by_its_name_and_nothing_is_left(lab: DockerLab) -> None:
+    await lab.engine.close()
+    lab.engine = lab.another(network="no-such-network")
+    with pytest.raises(EngineFailed, match="no-such-network") as caught:
+        await lab.engine.apply(lab.workload(FOREVER))
+    assert caught.value.finding.code is FindingCode.ENGINE_ERROR
+    assert lab.containers() == []
+
+
+async def test_a_volume_of_the_image_goes_with_its_container(
+    place: Place, lab: DockerLab, tmp_path: Path
+) -> None:
+    config = {"Entrypoint": ["/bin/sh"], "Env": ["PATH=/bin"], "Volumes": {"/data": {}}}
+    layout = folders_layout(tmp_path / "layout", layers.make_layers(tmp_path / "rootfs"), config=config)
+    reference = push(place.registry, layout, f"team/{secrets.token_hex(8)}:1")
+    await lab.engine.apply(lab.workload(FOREVER, image=f"{reference}@{digest_in(layout)}"))
+    (made,) = lab.containers()
+    (mount,) = place.dockerd.inspect(made["Id"])["Mounts"]
+    assert (mount["Type"], mount["Destination"]) == ("volume", "/data")
+    await lab.engine.remove(GUID)
+    held = place.dockerd.ask("GET", "/volumes")["Volumes"] or ()
+    assert mount["Name"] not in {each["Name"] for each in held}
+
+
+async def test_what_needs_its_time_to_end_has_it(lab: DockerLab) -> None:
+    slow = "trap 'echo ending; sleep 1.5; echo ended; exit 0' INT; echo ready; while :; do sleep 0.05; done"
+    await lab.engine.apply(lab.workload(slow, stop_seconds=PATIENCE))
+    reader = lab.engine.logs(GUID, "main", follow=True)
+    async with asyncio.timeout(PATIENCE):
+        assert await anext(reader) == b"ready\n"
+        await lab.engine.remove(GUID)
+        rest = b"".join([chunk async for chunk in reader])
+    assert rest == b"ending\nended\n"
+
+
+@pytest.mark.parametrize(
+    ("policy", "script", "ends"),
+    [
+        (RestartPolicy.ALWAYS, "exit 0", False),
+        (RestartPolicy.ON_FAILURE, "exit 0", True),
+        (RestartPolicy.ON_FAILURE, "exit 1", False),
+        (RestartPolicy.NEVER, "exit 1", True),
+    ],
+)
+async def test_an_end_is_followed_by_what_the_restart_policy_says(
+    lab: DockerLab, watch: Watch, policy: RestartPolicy, script: str, *, ends: bool
+) -> None:
+    await lab.engine.apply(lab.workload(script, restart=policy))
+    ended = await watch.until(lambda fact: fact.exit_code is not None)
+    assert ended.state is (ReplicaState.EXITED if ends else ReplicaState.BACKING_OFF)
+    if not ends:
+        await watch.until(lambda fact: fact.restart_count >= 1)
 
 
 async def test_on_a_bridge_ports_are_published_and_probes_ask_the_container_itself(tmp_path: Path) -> None:
