@@ -11,7 +11,7 @@ from parts import sdk
 from towline.domain.deployment import Dependency
 from towline.domain.errors import InvalidInput
 from towline.domain.listing import Page
-from towline.domain.package import EnvVar, Limits, PullPolicy, Runtime, SecretKeyRef
+from towline.domain.package import EnvVar, Limits, PullPolicy, Runtime, SecretKeyRef, ServedPort
 from towline.domain.secret import DockerDraft, OpaqueDraft
 from towline.wire import deployments, packages, registries, secrets
 from towline.wire.lists import joined, number_of, page_of, phases_of, query_of, selector_of, truth_of
@@ -155,6 +155,22 @@ def test_no_refusal_quotes_a_password() -> None:
             assert "hunter2" not in str(refused.value)
 
 
+def test_endpoints_are_read_with_their_protocol_and_ranges() -> None:
+    endpoints = [
+        {"name": "dns", "type": "internal-udp", "port": 53, "targetPort": 5353},
+        {"name": "many", "type": "internal-udp-range", "portRange": "7000-7001"},
+        {"name": "plain", "type": "internal-tcp", "targetPort": 22},
+    ]
+    draft = packages.draft(spec("endpoints", endpoints))
+    assert draft.spec.served == (
+        ServedPort(53, 5353, is_udp=True),
+        ServedPort(7000, 7000, is_udp=True),
+        ServedPort(7001, 7001, is_udp=True),
+        ServedPort(22, 22),
+    )
+    assert draft.spec.ports == (5353, 7000, 7001, 22)
+
+
 def test_a_package_is_read_as_a_whole() -> None:
     draft = packages.draft(json.dumps(sdk.package("talker")).encode())
     [run] = draft.spec.executables
@@ -166,6 +182,7 @@ def test_a_package_is_read_as_a_whole() -> None:
         EnvVar("API_KEY", secret_ref=SecretKeyRef("app-keys", "API_KEY")),
     )
     assert draft.spec.ports == (8080,)
+    assert draft.spec.served == (ServedPort(443, 8080),)
 
 
 def test_the_document_of_a_package_has_no_nulls_no_bash_and_no_secret_value() -> None:

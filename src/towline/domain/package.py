@@ -101,14 +101,26 @@ class Executable:
 
 
 @dataclass(frozen=True, slots=True)
+class ServedPort:
+    """One port of an endpoint: under which it is asked for, and where an executable listens."""
+
+    port: int
+    target: int
+    is_udp: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PackageSpec:
-    """What Towline acts on when a package is deployed. ``ports`` are the endpoints' target ports."""
+    """What Towline acts on when a package is deployed. ``ports`` are the endpoints' target ports; ``served``
+    tells of each also the endpoint's own, for engines that have addresses to give.
+    """
 
     runtime: Runtime
     executables: tuple[Executable, ...]
     replicas: int = 1
     environment: tuple[EnvVar, ...] = ()
     ports: tuple[int, ...] = ()
+    served: tuple[ServedPort, ...] = ()
     host_pid: bool = False
 
 

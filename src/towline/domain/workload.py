@@ -11,7 +11,7 @@ from towline.domain.credential import Credential, Password
 from towline.domain.deployment import LayerProgress
 from towline.domain.findings import Finding
 from towline.domain.image import ImageReference
-from towline.domain.package import Limits, LivenessProbe, PullPolicy, RestartPolicy
+from towline.domain.package import Limits, LivenessProbe, PullPolicy, RestartPolicy, ServedPort
 from towline.domain.registry import RegistrySettings
 
 
@@ -60,6 +60,7 @@ class Workload:
     exclusive: bool = False
     stop_seconds: int = 10
     ports: tuple[int, ...] = ()
+    served: tuple[ServedPort, ...] = ()
 
 
 class ReplicaState(StrEnum):

@@ -188,4 +188,5 @@ def _workload(deployment: Deployment, executables: tuple[WorkloadExecutable, ...
         replicas=plan.replicas,
         exclusive=deployment.is_exclusive,
         ports=plan.ports,
+        served=plan.served,
     )

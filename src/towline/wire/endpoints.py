@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from towline.domain.errors import InvalidInput
+from towline.domain.package import ServedPort
 from towline.wire.package_spec import Endpoint
 
 MOST_PORTS = 50
@@ -15,17 +16,20 @@ _NAME_RULE = "use at most 63 letters, digits, '-' and '_', not beginning with a 
 _RANGE_RULE = f"give at most {MOST_PORTS} ports, for example 22,80,1024-1030"
 
 
-def target_ports(endpoints: list[Endpoint]) -> tuple[int, ...]:
-    """Return the ports that executables listen on, each once; raise InvalidInput naming the endpoint."""
-    found: list[int] = []
+def served_ports(endpoints: list[Endpoint]) -> tuple[ServedPort, ...]:
+    """Return the ports of all endpoints, each once; raise InvalidInput naming the endpoint."""
+    found: list[ServedPort] = []
     for at, endpoint in enumerate(endpoints):
         place = f"spec.endpoints[{at}]"
         if not _NAME.fullmatch(endpoint.name):
             raise InvalidInput(f"{place}.name", problem="is not an endpoint's name", rule=_NAME_RULE)
+        is_udp = (endpoint.type or "").startswith("internal-udp")
         if endpoint.port_range:
-            found += _ports_of_range(endpoint.port_range, field=f"{place}.portRange")
+            ports = _ports_of_range(endpoint.port_range, field=f"{place}.portRange")
+            found += [ServedPort(port, port, is_udp=is_udp) for port in ports]
         elif endpoint.target_port:
-            found.append(endpoint.target_port)
+            port = endpoint.port or endpoint.target_port
+            found.append(ServedPort(port, endpoint.target_port, is_udp=is_udp))
     return tuple(dict.fromkeys(found))
 
 

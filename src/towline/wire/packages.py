@@ -24,7 +24,7 @@ from towline.domain.package import (
     Runtime,
 )
 from towline.domain.secret import checked_labels
-from towline.wire.endpoints import target_ports
+from towline.wire.endpoints import served_ports
 from towline.wire.environment import of_package, plain_text
 from towline.wire.liveness import liveness_probe
 from towline.wire.metadata import (
@@ -125,13 +125,15 @@ def checked_version(version: str | None, *, field: str) -> str:
 def _spec(spec: PackageSpecWire) -> PackageSpec:
     runtime = _runtime(spec)
     executables = _executables(spec.executables, runtime=runtime)
+    served = served_ports(spec.endpoints or [])
     replicas = spec.cloud.replicas if spec.cloud and spec.cloud.replicas else 1
     return PackageSpec(
         runtime,
         executables,
         replicas=replicas,
         environment=of_package(spec.environment_vars, field="spec.environmentVars"),
-        ports=target_ports(spec.endpoints or []),
+        ports=tuple(dict.fromkeys(each.target for each in served)),
+        served=served,
         host_pid=bool(spec.host_pid),
     )
 

@@ -12,13 +12,14 @@ import msgspec
 import pytest
 
 from parts import recorded
+from parts.kube.lab import INSTANCE
 from parts.kube.workloads import GUID, LOGIN, REGISTRY, executable, workload
 from towline.domain.causes import FindingCode
 from towline.domain.credential import Credential, Password
 from towline.domain.errors import EngineFailed, PullRefused
 from towline.domain.package import RestartPolicy
 from towline.domain.workload import ReplicaState
-from towline.engines.kubernetes import access
+from towline.engines.kubernetes import access, naming
 from towline.engines.kubernetes.cluster import Cluster
 from towline.engines.kubernetes.naming import Names
 from towline.engines.kubernetes.seen import SeenNamespace
@@ -445,3 +446,40 @@ async def test_nothing_is_remembered_of_what_was_removed(
     kept = (observing._told, observing._applied, observing._outdated, observing._news, observing._lost)
     assert [len(each) for each in kept] == [0, 0, 0, 0, 0]
     assert observing.holdings._where == {}
+
+
+@pytest.mark.parametrize(
+    ("labels", "owner"),
+    [
+        ({"app": "shop"}, "belongs to somebody else"),
+        ({naming.MANAGED_BY: "Helm"}, "belongs to Helm"),
+        (
+            {naming.MANAGED_BY: "towline", naming.INSTANCE: INSTANCE, naming.PROJECT: "project-other"},
+            "belongs to towline, for project project-other",
+        ),
+    ],
+)
+async def test_a_service_of_that_name_that_is_anothers_is_not_taken_over(
+    cluster: Kubernetes, labels: dict[str, str], owner: str
+) -> None:
+    """In a namespace for all projects others have objects too: whoever asks there would be led astray."""
+    cluster.api.objects.create(("namespaces", "", "apps"), {"metadata": {}}, manager="kubectl")
+    key = ("services", "apps", "shop")
+    theirs = cluster.api.objects.create(
+        key, {"metadata": {"labels": labels}, "spec": {"selector": {"app": "shop"}}}, manager="kubectl"
+    ).shown()
+    path = cluster.folder / "apps"
+    path.write_text(cluster.api.kubeconfig())
+    engine = cluster.engine_on(Cluster(access.configuration(str(path))), namespace="apps")
+    await engine.start()
+    with pytest.raises(EngineFailed) as caught:
+        await engine.apply(workload(ports=(8080,)))
+    assert f"Service shop of namespace apps is there and {owner}" in caught.value.finding.detail
+    kept = cluster.api.objects.get(*key)
+    assert kept is not None
+    assert kept.shown() == theirs
+    assert named(cluster, "deployments") == []
+    cluster.api.objects.delete(kept)
+    await engine.apply(workload(ports=(8080,)))
+    assert named(cluster, "services") == ["shop"]
+    await engine.close()

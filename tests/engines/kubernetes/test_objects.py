@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 
+import kubernetes_validate
 import msgspec
 import pytest
 
@@ -12,7 +13,7 @@ from parts.kube.workloads import DIGEST, LOGIN, REGISTRY, executable, workload
 from towline.domain.causes import FindingCode
 from towline.domain.credential import IDENTITY_USER, Credential, Password
 from towline.domain.errors import PullRefused
-from towline.domain.package import Limits, LivenessProbe, PullPolicy, RestartPolicy
+from towline.domain.package import Limits, LivenessProbe, PullPolicy, RestartPolicy, ServedPort
 from towline.engines.kubernetes import naming, objects
 from towline.engines.kubernetes.naming import Names
 
@@ -155,6 +156,20 @@ def test_ports_make_a_service_that_follows_the_deployment_over_its_generations()
     assert [each["port"] for each in service["spec"]["ports"]] == [80, 8443]
     assert list(service["spec"]["selector"]) == [naming.DEPLOYMENT]
     assert made().service is None
+
+
+def test_an_endpoint_answers_under_its_own_port_and_under_its_target_and_by_its_protocol():
+    served = (ServedPort(443, 8443), ServedPort(8443, 9443), ServedPort(53, 5353, is_udp=True))
+    service = sent(made(ports=(8443, 9443, 5353), served=served).service)
+    assert [(each["port"], each["targetPort"], each["protocol"]) for each in service["spec"]["ports"]] == [
+        (443, 8443, "TCP"),
+        (8443, 9443, "TCP"),
+        (53, 5353, "UDP"),
+        (9443, 9443, "TCP"),
+        (5353, 5353, "UDP"),
+    ]
+    assert len({each["name"] for each in service["spec"]["ports"]}) == 5
+    kubernetes_validate.validate(service, "1.32", strict=True)
 
 
 @pytest.mark.parametrize("name", ["1shop", "My.Shop", "a" * 64])

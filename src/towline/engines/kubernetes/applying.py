@@ -16,8 +16,8 @@ from towline.domain.findings import Finding
 from towline.domain.workload import ReplicaState
 from towline.engines.kubernetes import objects, refusals, texts, verdicts
 from towline.engines.kubernetes.cluster import ClusterRefused
-from towline.engines.kubernetes.naming import NUDGED, Place
-from towline.engines.kubernetes.seen import SeenNamespace
+from towline.engines.kubernetes.naming import INSTANCE, MANAGED_BY, NUDGED, OWNER, PROJECT, Place
+from towline.engines.kubernetes.seen import SeenNamespace, SeenService
 
 if TYPE_CHECKING:
     from lightkube.models.meta_v1 import OwnerReference
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _GOING = "the present objects are being deleted by somebody else; they are made anew when they are gone"
 _DOWN = frozenset({ReplicaState.FAILED})
 _WATCHED_FOR_DRIFT = frozenset({"deployments", "secrets"})
+_OF_A_PROJECT = (MANAGED_BY, INSTANCE, PROJECT)
 _PLURALS = {"Deployment": "deployments", "Pod": "pods"}
 
 
@@ -83,6 +84,7 @@ class Applying:
         nudged = held.deployment.template_annotation(NUDGED) if held.deployment is not None else ""
         documents = objects.documents(workload, self._names, nudged_at=nudged)
         await self._prepare(documents)
+        await self._refuse_to_take_a_service(documents)
         owners = self._known_owners(documents)
         if await self._send_secrets(documents, owners) and self._is_stuck(place):
             documents = objects.documents(workload, self._names, nudged_at=self._clock().isoformat())
@@ -116,6 +118,24 @@ class Applying:
         """Return what keeps a namespace from going, empty where the server does not say."""
         seen = await self._cluster.get(SeenNamespace, namespace)
         return f": {texts.shown(seen.held_by)}" if seen is not None and seen.held_by else ""
+
+    async def _refuse_to_take_a_service(self, documents: Documents) -> None:
+        """Raise EngineFailed where the Service's name is another's: whoever uses it would be led here.
+
+        A name is one deployment's in its project; a namespace may hold several projects, and others' objects.
+        """
+        if documents.service is None:
+            return
+        wanted: Any = documents.service.metadata
+        seen = await self._cluster.get(SeenService, wanted.name, namespace=wanted.namespace)
+        if seen is None or all(seen.metadata.label(name) == wanted.labels[name] for name in _OF_A_PROJECT):
+            return
+        owner = seen.metadata.label(MANAGED_BY) or "somebody else"
+        detail = f"Service {wanted.name} of namespace {wanted.namespace} is there and belongs to {owner}"
+        if seen.metadata.label(MANAGED_BY) == OWNER:
+            detail = f"{detail}, for project {seen.metadata.label(PROJECT)}"
+        hint = "Give the deployment another name, or delete that Service; this goes on by itself."
+        raise EngineFailed(Finding(FindingCode.ENGINE_ERROR, detail, fix_hint=hint))
 
     def _known_owners(self, documents: Documents) -> Sequence[OwnerReference]:
         """Return the owners that are in the cluster already; none unless all of them are."""

@@ -17,7 +17,7 @@ from lightkube.models.meta_v1 import LabelSelector, ObjectMeta, OwnerReference
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Namespace, Pod, Secret, Service
 
-from towline.domain.package import RestartPolicy
+from towline.domain.package import RestartPolicy, ServedPort
 from towline.engines.kubernetes import naming, secret_documents
 from towline.engines.kubernetes.naming import Names, Place
 
@@ -253,9 +253,23 @@ def _service(workload: Workload, namespace: str, labels: Mapping[str, str]) -> S
         metadata=ObjectMeta(name=naming.service_name(workload), namespace=namespace, labels=dict(labels)),
         spec=core.ServiceSpec(
             selector={naming.DEPLOYMENT: workload.deployment_guid},
-            ports=[
-                core.ServicePort(name=f"port-{port}", port=port, targetPort=port, protocol="TCP")
-                for port in workload.ports
-            ],
+            ports=_service_ports(workload),
         ),
     )
+
+
+def _service_ports(workload: Workload) -> list[core.ServicePort]:
+    """Return the endpoints' ports, and beside them the target ports, as which all engines know them."""
+    served = workload.served or tuple(ServedPort(port, port) for port in workload.ports)
+    targets = {(each.port, each.is_udp): each.target for each in served}
+    for each in served:
+        targets.setdefault((each.target, each.is_udp), each.target)
+    return [
+        core.ServicePort(
+            name=f"{'udp' if is_udp else 'port'}-{port}",
+            port=port,
+            targetPort=target,
+            protocol="UDP" if is_udp else "TCP",
+        )
+        for (port, is_udp), target in targets.items()
+    ]

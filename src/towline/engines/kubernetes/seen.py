@@ -233,6 +233,15 @@ class SeenSecret(msgspec.Struct, frozen=True):
     metadata: ManagedMetadata
 
 
+class SeenService(msgspec.Struct, frozen=True):
+    """A Service: whose it is."""
+
+    PATH: ClassVar[str] = "api/v1"
+    PLURAL: ClassVar[str] = "services"
+
+    metadata: Metadata
+
+
 class SeenNamespace(msgspec.Struct, frozen=True):
     """A Namespace; an apply does not revive one that is being deleted."""
 
