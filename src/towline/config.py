@@ -74,6 +74,11 @@ class Config:
     kubernetes_namespace: str = _setting(
         "", "one namespace for all projects, where Towline may not make any; empty makes one for each"
     )
+    kubernetes_project_namespaces: tuple[str, ...] = _setting(
+        (),
+        "projects whose packages run in a namespace that is there already, as GUID=NAMESPACE;"
+        " beside kubernetes_namespace nothing outside these namespaces is asked for",
+    )
     kubernetes_mirror_namespaces: tuple[str, ...] = _setting(
         (),
         "namespaces into which projects may mirror pull secrets, as names of which the end may be *;"

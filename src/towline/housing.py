@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 import shutil
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
@@ -194,7 +194,10 @@ async def _kubernetes(order: _Order) -> Housed:
     else:
         cluster = access.given_cluster(order.keys.kubeconfig, context=spec.context)
     names = naming.Names(
-        await _installation(order.store), prefix=spec.namespace_prefix, namespace=spec.namespace
+        await _installation(order.store),
+        prefix=spec.namespace_prefix,
+        namespace=spec.namespace,
+        mapped=_mapped(order.config.kubernetes_project_namespaces) if order.is_own else {},
     )
     field = "kubernetes_platform" if order.is_own else "spec.platform"
     engine = KubernetesEngine(
@@ -216,6 +219,18 @@ async def _kubernetes(order: _Order) -> Housed:
         jitter=random.random,
     )
     return Housed(engine, engine, engine.start, mirrors=mirrors)
+
+
+def _mapped(texts: Iterable[str]) -> Mapping[str, str]:
+    """Return the namespaces of projects that have one of somebody else's making."""
+    found = {}
+    for text in texts:
+        project, _, namespace = text.partition("=")
+        if not project or not namespace:
+            rule = "write PROJECT-GUID=NAMESPACE"
+            raise InvalidInput("kubernetes_project_namespaces", problem=f"{text!r} is no pair", rule=rule)
+        found[project] = namespace
+    return found
 
 
 async def _installation(store: Store) -> str:

@@ -165,7 +165,6 @@ def test_mirrors_are_asked_about_when_they_are_wanted(tmp_path, cluster):
     done = doctor(tmp_path, "--mirrors")
     assert done.returncode == 6
     assert "missing: patch on serviceaccounts" in done.stdout
-    assert doctor(tmp_path, "--mirrors", "--namespace", "apps").returncode == 2
 
 
 def test_programs_read_the_same(tmp_path, cluster):

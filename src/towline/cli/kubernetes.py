@@ -126,8 +126,6 @@ def _doctor(args: argparse.Namespace) -> int:
     from towline import scanning
     from towline.cli import cluster_doctor
 
-    if args.mirrors and args.namespace:
-        raise Failure("--mirrors need rights in the whole cluster; leave --namespace out", code=2)
     where = {"kubeconfig": args.kubeconfig, "context": args.context, "namespace": args.namespace}
     examined = asked(scanning.examine(**where, mirrors=args.mirrors))
     cluster_doctor.show(examined, namespace=args.namespace, output=args.output)

@@ -76,8 +76,9 @@ def _what(parser: argparse.ArgumentParser) -> None:
         metavar="NAMES",
         type=_names,
         default=(),
-        help="give rights in these namespaces alone, with comma; the first is where packages run"
-        " (default: the whole cluster, a namespace for each project)",
+        help="give rights in these namespaces alone, with comma; packages run in the first, those of projects"
+        " named by --set kubernetes_project_namespaces=GUID=NAMESPACE in theirs (default: the whole cluster,"
+        " a namespace for each project)",
     )
     parser.add_argument(
         "--mirror-namespaces",

@@ -483,3 +483,52 @@ async def test_a_service_of_that_name_that_is_anothers_is_not_taken_over(
     await engine.apply(workload(ports=(8080,)))
     assert named(cluster, "services") == ["shop"]
     await engine.close()
+
+
+async def test_projects_that_are_mapped_run_in_their_own_namespaces_and_nothing_else_is_watched(
+    cluster: Kubernetes,
+) -> None:
+    for name in ("apps", "shop"):
+        cluster.api.objects.create(("namespaces", "", name), {"metadata": {}}, manager="kubectl")
+    path = cluster.folder / "apps"
+    path.write_text(cluster.api.kubeconfig())
+    engine = cluster.engine_on(
+        Cluster(access.configuration(str(path))), namespace="apps", mapped={"project-shop": "shop"}
+    )
+    await engine.start()
+    other = f"{GUID[:-1]}2"
+    await engine.apply(workload())
+    await engine.apply(workload(project_guid="project-shop", deployment_guid=other))
+    assert sorted(key[1] for key in cluster.api.objects.kept if key[0] == "deployments") == ["apps", "shop"]
+    listed = {line.partition("?")[0] for line in cluster.api.seen if line.startswith("GET")}
+    assert all("/namespaces/apps/" in line or "/namespaces/shop/" in line for line in listed)
+    states = {fact.deployment_guid: fact.state for fact in await engine.inventory()}
+    assert states == {GUID: ReplicaState.RUNNING, other: ReplicaState.RUNNING}
+    cluster.api.compact()
+    cluster.api.cut_streams()  # every list is of one namespace: the other's objects are not gone for it
+    before = len([line for line in cluster.api.seen if "limit=" in line])
+    await until(lambda: len([line for line in cluster.api.seen if "limit=" in line]) >= before + 10)
+    assert {fact.state for fact in await engine.inventory()} == {ReplicaState.RUNNING}
+    assert len(await engine.inventory()) == 2
+    await engine.remove(other)
+    await engine.remove(GUID)
+    assert named(cluster, "deployments") == []
+    assert cluster.drifts == []
+    await engine.close()
+
+
+async def test_a_namespace_that_is_mapped_is_not_towlines_to_make(cluster: Kubernetes) -> None:
+    path = cluster.folder / "mapped"
+    path.write_text(cluster.api.kubeconfig())
+    engine = cluster.engine_on(
+        Cluster(access.configuration(str(path))), mapped={workload().project_guid: "theirs"}
+    )
+    await engine.start()
+    with pytest.raises(EngineFailed) as caught:
+        await engine.apply(workload())
+    assert "404" in caught.value.finding.detail
+    assert named(cluster, "namespaces") == []
+    cluster.api.objects.create(("namespaces", "", "theirs"), {"metadata": {}}, manager="kubectl")
+    await engine.apply(workload())
+    assert [key[1] for key in cluster.api.objects.kept if key[0] == "deployments"] == ["theirs"]
+    await engine.close()

@@ -111,6 +111,13 @@ def test_mirrors_have_the_rights_that_they_need_and_only_where_they_are_wanted()
     assert environment("with mirrors")["TOWLINE_KUBERNETES_MIRROR_NAMESPACES"] == "web shop-*"
 
 
+def test_mirrors_in_a_namespace_need_its_service_accounts_and_nothing_of_the_cluster():
+    chosen = Options(image=IMAGE, watch_namespaces=("apps",), mirror_namespaces=("apps",))
+    (role,) = (each for each in manifests.documents(chosen) if each["kind"] == "Role")
+    assert role["rules"][-1]["resources"] == ["serviceaccounts"]
+    assert ["namespaces"] not in [each["resources"] for each in role["rules"]]
+
+
 def test_in_chosen_namespaces_there_are_roles_and_nothing_is_clusterwide():
     documents = made("in other namespaces alone")
     assert {kind for kind, _ in documents} & {"ClusterRole", "ClusterRoleBinding"} == set()
@@ -205,7 +212,6 @@ def test_probes_ask_in_the_way_that_is_spoken():
         ({"watch_namespaces": ("a.b",)}, "watch-namespaces"),
         ({"keyring_secret": ""}, "keyring-secret"),
         ({"mirror_namespaces": ("Web",)}, "mirror-namespaces"),
-        ({"mirror_namespaces": ("web",), "watch_namespaces": ("apps",)}, "mirror-namespaces"),
         ({"storage_size": "10 GB"}, "storage-size"),
         ({"memory": "lots"}, "memory"),
         ({"settings": {"Log-Level": "debug"}}, "set"),

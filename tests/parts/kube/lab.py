@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -44,13 +44,19 @@ class Kubernetes:
         return self.engine_on(Cluster(access.configuration(str(path))), **changes)
 
     def engine_on(
-        self, cluster: Cluster, *, instance: str = INSTANCE, namespace: str = "", **changes: Any
+        self,
+        cluster: Cluster,
+        *,
+        instance: str = INSTANCE,
+        namespace: str = "",
+        mapped: Mapping[str, str] | None = None,
+        **changes: Any,
     ) -> KubernetesEngine:
         """Return an engine that reaches the cluster in another way."""
         settings: dict[str, Any] = {"removal_seconds": 20.0, **changes}
         return KubernetesEngine(
             cluster,
-            Names(instance, namespace=namespace),
+            Names(instance, namespace=namespace, mapped=mapped or {}),
             platform=Platform("linux", "amd64"),
             clock=lambda: datetime.now(UTC),
             jitter=random.random,

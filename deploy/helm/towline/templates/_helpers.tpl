@@ -128,9 +128,6 @@ subjects:
 {{- if and (not .Values.host) (or .Values.ingress.className .Values.ingress.tlsSecret .Values.ingress.annotations) }}
 {{- fail "host: an Ingress has none; give its host name" }}
 {{- end }}
-{{- if and .Values.mirrorNamespaces .Values.watchNamespaces }}
-{{- fail "mirrorNamespaces: mirrors reach namespaces of others, which rights in some alone do not; leave watchNamespaces out" }}
-{{- end }}
 {{- if gt (len (include "towline.instance" .)) 63 }}
 {{- fail "name: together with the namespace it is too long; use at most 63 letters" }}
 {{- end }}

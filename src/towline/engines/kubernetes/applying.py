@@ -67,7 +67,7 @@ class Applying:
             try:
                 applied = await self._send(workload, place)
             except ClusterRefused as refusal:
-                if refusal.status != 404 or self._names.namespace:
+                if refusal.status != 404 or not self._names.makes_namespace_of(workload.project_guid):
                     raise
                 self._namespaces.clear()  # somebody deleted a namespace that was there before
                 applied = await self._send(workload, place)

@@ -58,7 +58,8 @@ class Held:
     @property
     def namespace(self) -> str:
         """Where it is."""
-        for each in (self.deployment, *self.pods.values(), *self.secrets.values()):
+        held = (self.deployment, *self.pods.values(), *self.secrets.values(), *self.replica_sets.values())
+        for each in held:
             if each is not None:
                 return each.metadata.namespace
         return ""
@@ -156,16 +157,18 @@ class Holdings:
         """Drop an object that was deleted; return the generation that it was of."""
         return self._drop(seen.metadata.uid)
 
-    def replace(self, kind: type, items: Iterable[Seen]) -> set[Place]:
-        """Take over a whole list: what it does not hold any more was deleted meanwhile."""
+    def replace(self, kind: type, items: Iterable[Seen], *, namespace: str | None = None) -> set[Place]:
+        """Take over a whole list, of a namespace or of all: what is not in it was deleted meanwhile."""
         now = {item.metadata.uid: item for item in items}
-        gone = [uid for uid in self._uids(kind) if uid not in now]
+        gone = [uid for uid in self._uids(kind, namespace) if uid not in now]
         changed = {self._drop(uid) for uid in gone} | {self.note(item) for item in now.values()}
         return {place for place in changed if place is not None}
 
-    def _uids(self, kind: type) -> list[str]:
+    def _uids(self, kind: type, namespace: str | None) -> list[str]:
         found: list[str] = []
         for held in self._held.values():
+            if namespace not in (None, held.namespace):
+                continue
             if kind is SeenDeployment and held.deployment is not None:
                 found.append(held.deployment.metadata.uid)
             elif kind is SeenReplicaSet:

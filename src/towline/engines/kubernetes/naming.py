@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -68,6 +68,13 @@ class Names:
     instance: str
     prefix: str = "towline-"
     namespace: str = ""
+    mapped: Mapping[str, str] = field(default_factory=dict)
+    """The namespaces of projects that have one of somebody else's making."""
+
+    @property
+    def watched(self) -> tuple[str | None, ...]:
+        """The namespaces that are watched; None alone: the whole cluster."""
+        return tuple(dict.fromkeys((self.namespace, *self.mapped.values()))) if self.namespace else (None,)
 
     @property
     def selector(self) -> str:
@@ -75,8 +82,13 @@ class Names:
         return f"{MANAGED_BY}={OWNER},{INSTANCE}={self.instance}"
 
     def namespace_of(self, project_guid: str) -> str:
-        """Return a project's namespace: its own, or the one that is set for all."""
-        return self.namespace or f"{self.prefix}{project_guid}".lower()[:63].rstrip("-")
+        """Return a project's namespace: the one that is set for it, or for all, or its own."""
+        own = f"{self.prefix}{project_guid}".lower()[:63].rstrip("-")
+        return self.mapped.get(project_guid) or self.namespace or own
+
+    def makes_namespace_of(self, project_guid: str) -> bool:
+        """Whether a project's namespace is Towline's to make."""
+        return not self.namespace and project_guid not in self.mapped
 
     @property
     def mirror_manager(self) -> str:

@@ -58,7 +58,6 @@ MIRRORING = (
         "serviceaccounts",
         ("get", "list", "watch", "patch"),
         "whose pods use them",
-        is_clusterwide=True,
     ),
 )
-"""What mirrors need beside those, in the whole cluster: they reach namespaces that are not Towline's."""
+"""What mirrors need beside those."""

@@ -91,7 +91,7 @@ def owner_reference(kind: str, *, name: str, uid: str) -> OwnerReference:
 
 def _namespace(workload: Workload, names: Names, name: str) -> Namespace | None:
     """Return a project's namespace; one that is set for all is somebody else's and must be there."""
-    if names.namespace:
+    if not names.makes_namespace_of(workload.project_guid):
         return None
     labels = {
         naming.MANAGED_BY: naming.OWNER,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -43,6 +44,8 @@ FIRST_LISTS = 20.0
 LOOK_AGAIN = 5.0
 SILENT_FOR = timedelta(seconds=60)
 
+_Stream = tuple[type, str | None]
+"""A kind, and the namespace in which it is watched; None: in all."""
 _KINDS = (SeenDeployment, SeenReplicaSet, SeenPod, SeenEvent, SeenSecret)
 _EVENTS = (
     "involvedObject.kind=Pod,reason!=Scheduled,reason!=Created,reason!=Started,reason!=BackOff,"
@@ -73,9 +76,11 @@ class Observing:
         self._facts = Facts()
         self._words = LastWords(cluster, self._look)
         self._told: dict[Place, dict[tuple[str, int], Fact]] = {}
-        self._listed: dict[type, asyncio.Event] = {kind: asyncio.Event() for kind in _KINDS}
-        self._trouble: dict[type, str] = {}
-        self._silent_since: dict[type, Any] = {}
+        self._listed: dict[_Stream, asyncio.Event] = {
+            (kind, namespace): asyncio.Event() for namespace in names.watched for kind in _KINDS
+        }
+        self._trouble: dict[_Stream, str] = {}
+        self._silent_since: dict[_Stream, Any] = {}
         self._applied: dict[str, tuple[Fingerprint | None, int]] = {}
         self._outdated: dict[str, Place] = {}
         self._applying: set[Place] = set()
@@ -86,13 +91,13 @@ class Observing:
 
     def start(self) -> None:
         """Open every stream."""
-        sink = Sink(self._replace, self._note, self._forget, self._health)
-        for kind in _KINDS:
+        for kind, namespace in self._listed:
+            replace, health = partial(self._replace, namespace), partial(self._health, namespace)
             stream = Stream(
                 self._cluster,
                 kind,
-                sink,
-                namespace=self._names.namespace or None,
+                Sink(replace, self._note, self._forget, health),
+                namespace=namespace,
                 labels="" if kind is SeenEvent else self._names.selector,
                 fields=_EVENTS if kind is SeenEvent else "",
                 jitter=self._jitter,
@@ -118,12 +123,13 @@ class Observing:
             async with asyncio.timeout(self._patience):
                 for listed in self._listed.values():
                     await listed.wait()
-        missing = [kind for kind, listed in self._listed.items() if not listed.is_set()]
+        missing = [stream for stream, listed in self._listed.items() if not listed.is_set()]
         now = self._clock()
-        silent = [kind for kind, since in self._silent_since.items() if now - since > SILENT_FOR]
-        for kind in (*missing, *silent):
-            said = self._trouble.get(kind) or "no answer yet"
-            detail = texts.shown(f"{kind.PLURAL} of the cluster cannot be watched: {said}")  # type: ignore[attr-defined]
+        silent = [stream for stream, since in self._silent_since.items() if now - since > SILENT_FOR]
+        for kind, namespace in (*missing, *silent):
+            said = self._trouble.get((kind, namespace)) or "no answer yet"
+            where = f"namespace {namespace}" if namespace else "the cluster"
+            detail = texts.shown(f"{kind.PLURAL} of {where} cannot be watched: {said}")  # type: ignore[attr-defined]
             raise EngineFailed(Finding(FindingCode.ENGINE_UNREACHABLE, detail))
 
     def facts_of(self, place: Place) -> Sequence[Fact] | None:
@@ -176,16 +182,16 @@ class Observing:
         """Remember which fields Towline holds right after an apply."""
         self._applied[metadata.uid] = (drift.fingerprint(metadata), version_of(metadata))
 
-    def _replace(self, kind: type, items: Iterable[Seen]) -> None:
+    def _replace(self, namespace: str | None, kind: type, items: Iterable[Seen]) -> None:
         seen = [item for item in items if self._is_ours(item)]
         for item in seen:
             self._check(item)
         before = set(self.holdings.places())
-        changed = self.holdings.replace(kind, seen)
+        changed = self.holdings.replace(kind, seen, namespace=namespace)
         if kind is SeenDeployment:
             for place in (before & changed) - set(self.holdings.places()):
                 self._lose(place, "its Deployment was deleted in the cluster")
-        self._listed[kind].set()
+        self._listed[kind, namespace].set()
         for place in changed:
             self._look(place)
 
@@ -319,13 +325,14 @@ class Observing:
             for place in unsettled:
                 self._look(place)
 
-    def _health(self, kind: type, trouble: str) -> None:
+    def _health(self, namespace: str | None, kind: type, trouble: str) -> None:
+        stream = (kind, namespace)
         if not trouble:
-            self._trouble.pop(kind, None)
-            self._silent_since.pop(kind, None)
+            self._trouble.pop(stream, None)
+            self._silent_since.pop(stream, None)
             return
-        self._trouble[kind] = trouble
-        self._silent_since.setdefault(kind, self._clock())
+        self._trouble[stream] = trouble
+        self._silent_since.setdefault(stream, self._clock())
 
     def _spawn(self, work: Any) -> None:  # noqa: ANN401
         task = asyncio.ensure_future(work)

@@ -67,11 +67,9 @@ async def examine(cluster: Cluster, *, namespace: str = "", mirrors: bool = Fals
     With a ``namespace`` that is set for all projects nothing beyond it is needed.
     """
     version = msgspec.json.decode(await cluster.ask("GET", "version", plural="version"), type=SeenVersion)
-    wanted = [right for right in NEEDED if not (namespace and right.is_clusterwide)]
+    everything = (*NEEDED, *(MIRRORING if mirrors else ()))
+    wanted = [right for right in everything if not (namespace and right.is_clusterwide)]
     missing = await asyncio.gather(*(_missing(cluster, right, namespace) for right in wanted))
-    if mirrors:
-        wanted += MIRRORING
-        missing += await asyncio.gather(*(_missing(cluster, right, "") for right in MIRRORING))
     found = await surroundings.looked_at(cluster, namespace=namespace)
     account = await found.seen(_account(cluster), what="the account's name")
     notes = [*await _about_server(cluster, version), *found.notes]

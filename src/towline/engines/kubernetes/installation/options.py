@@ -99,11 +99,6 @@ class Options:
             raise InvalidInput("name", problem=problem, rule="use at most 63")
         for pattern in self.mirror_namespaces:
             _match("mirror-namespaces", pattern, _PATTERN, rule="name them, or write patterns as shop-*")
-        if self.mirror_namespaces and self.watch_namespaces:
-            problem = "mirrors reach namespaces of others, which rights in some alone do not"
-            raise InvalidInput(
-                "mirror-namespaces", problem=problem, rule="leave one of them out: --watch-namespaces"
-            )
         subdomains = (
             ("keyring-secret", self.keyring_secret),
             ("image-pull-secret", self.image_pull_secret),

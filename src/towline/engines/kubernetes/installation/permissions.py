@@ -25,11 +25,11 @@ def documents(options: Options) -> tuple[dict[str, Any], ...]:
         "metadata": {"name": options.name, "namespace": options.namespace, "labels": options.labels},
         "automountServiceAccountToken": False,
     }
+    everything = (*NEEDED, *(MIRRORING if options.mirror_namespaces else ()))
     if not options.watch_namespaces:
-        everywhere = (*NEEDED, *(MIRRORING if options.mirror_namespaces else ()))
         named = {"name": options.instance}
-        return (account, *_granted(options, everywhere, kind="ClusterRole", metadata=named))
-    rights = [right for right in NEEDED if not right.is_clusterwide]
+        return (account, *_granted(options, everything, kind="ClusterRole", metadata=named))
+    rights = [right for right in everything if not right.is_clusterwide]
     granted = [
         document
         for namespace in options.watch_namespaces
