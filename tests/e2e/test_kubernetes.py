@@ -156,6 +156,25 @@ def test_what_others_change_is_put_right_and_told_with_their_name(server, privat
     until(lambda: runs(server), "the deployment to run again")
 
 
+def test_a_pod_that_is_stuck_with_an_outlived_password_is_made_anew_when_that_is_renewed(
+    server, private, cluster
+):
+    deploy(server, private)
+    until(lambda: runs(server), "the deployment to run")
+    cluster.node.logins[private.netloc] = SECOND
+    victim = cluster.api.objects.of("pods")[0]
+    cluster.loop.call_soon_threadsafe(lambda: cluster.api.objects.begin_deletion(victim))
+    until(lambda: server.status("app")["status"] == "Error", "the pod to be stuck")
+    assert server.status("app")["error_codes"] == ["DEP_E153"]
+    before = {kept.uid for kept in cluster.api.objects.of("pods") if not kept.deleted}
+    server.call("PUT", "/v2/secrets/pull/", secret(private, *SECOND))
+    until(lambda: runs(server), "the deployment to run with the renewed password")
+    assert login_in(cluster)[private.netloc]["password"] == SECOND[1]
+    (deployment,) = objects(cluster, "deployments")
+    assert "towline/nudged-at" in deployment["spec"]["template"]["metadata"]["annotations"]
+    assert not before & {kept.uid for kept in cluster.api.objects.of("pods") if not kept.deleted}
+
+
 def test_an_update_that_ends_is_taken_back_and_told_once(server, private, cluster):
     deploy(server, private, endpoint=True)
     until(lambda: runs(server), "the deployment to run")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import ssl
 import sys
 import warnings
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from parts.kube.workloads import workload
+from parts.registry import certificate
 from towline.domain.errors import InvalidInput
 from towline.domain.workload import ReplicaState
 from towline.engines.kubernetes import access
@@ -112,3 +114,41 @@ def test_certificates_that_cannot_be_read_are_told_before_anything_starts(tmp_pa
         assert "'prod'" in caught.value.problem
         del caught
         gc.collect()
+
+
+def service_account(folder: Path, token: str, authority: str = "") -> Path:
+    """Write the files that the kubelet gives to every pod; return their folder."""
+    account = folder / "serviceaccount"
+    account.mkdir()
+    for name, content in {"token": token, "namespace": "towline", "ca.crt": authority}.items():
+        (account / name).write_text(content)
+    return account
+
+
+async def test_in_a_cluster_the_pods_own_account_is_used_and_its_token_read_again_when_it_was_renewed(
+    cluster: Kubernetes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = certificate(cluster.folder)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(made.chain, made.key)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(await cluster.api.listen_with(tls)))
+    account = service_account(cluster.folder, cluster.api.token, made.ca_pem)
+    engine = cluster.engine_on(Cluster(access.configuration(account=account)))
+    await engine.start()
+    await engine.apply(workload())
+    cluster.api.token = "what the kubelet wrote next"
+    (account / "token").write_text(f"{cluster.api.token}\n")
+    cluster.api.cut_streams()
+    await engine.apply(workload(generation=2))
+    assert {fact.generation for fact in await engine.inventory()} == {1, 2}
+    assert cluster.api.refused >= 1
+    await engine.close()
+
+
+def test_a_pod_without_its_variables_is_told_which_one_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with pytest.raises(InvalidInput, match="KUBERNETES_SERVICE_HOST"):
+        access.configuration(account=service_account(tmp_path, "token"))

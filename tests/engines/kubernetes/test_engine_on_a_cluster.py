@@ -22,7 +22,7 @@ from towline.domain.workload import ReplicaState
 from towline.engines.kubernetes import access, naming
 from towline.engines.kubernetes.cluster import Cluster
 from towline.engines.kubernetes.naming import Names
-from towline.engines.kubernetes.seen import SeenNamespace
+from towline.engines.kubernetes.seen import SeenNamespace, SeenSecret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -241,6 +241,20 @@ async def test_what_time_mends_is_tried_again(
     cluster.api.fail("PATCH", times=2, **fault)
     await engine.apply(workload())
     assert await states(engine) == {ReplicaState.RUNNING}
+
+
+async def test_pages_that_grew_too_old_are_asked_for_anew_and_hold_each_object_once(
+    cluster: Kubernetes,
+) -> None:
+    for number in range(1200):
+        cluster.api.objects.create(("secrets", "shop", f"s-{number}"), {"metadata": {}}, manager="kubectl")
+    (cluster.folder / "kubeconfig").write_text(cluster.api.kubeconfig())
+    client = Cluster(access.configuration(str(cluster.folder / "kubeconfig")))
+    cluster.api.fail("continue=1000", status=410)
+    page = await client.list(SeenSecret, namespace="shop")
+    await client.close()
+    assert len({each.metadata.name for each in page.items}) == len(page.items) == 1200
+    assert cluster.api.count("GET /api/v1/namespaces/shop/secrets") == 6
 
 
 async def test_a_page_in_the_place_of_the_api_is_told(cluster: Kubernetes, engine: KubernetesEngine) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,6 +65,7 @@ class ApiServer:
     username: str = "system:serviceaccount:towline:towline"
     faults: list[Fault] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
+    refused: int = 0
     bodies: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     log_source: Callable[[Kept, Mapping[str, str], web.StreamResponse | None], Awaitable[Any]] | None = None
     allowed: Callable[[Mapping[str, Any]], bool] = lambda _: True
@@ -82,6 +84,14 @@ class ApiServer:
         await site.start()
         self.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"  # type: ignore[union-attr]
         self.objects.listeners.add(self._changed)
+
+    async def listen_with(self, tls: ssl.SSLContext) -> int:
+        """Listen by HTTPS as well; return the port."""
+        assert self._runner is not None
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=tls)
+        await site.start()
+        port: int = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+        return port
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -137,6 +147,7 @@ class ApiServer:
                 headers = {"Retry-After": fault.retry_after} if fault.retry_after else None
                 return _status(fault.status, "Faulty", fault.message, headers=headers)
         if request.headers.get("Authorization") != f"Bearer {self.token}":
+            self.refused += 1
             return _status(401, "Unauthorized", "Unauthorized")
         return await self._route(request, request.path.strip("/").split("/"))
 

@@ -54,15 +54,18 @@ def cluster(kubeconfig: str = "", *, context: str = "") -> Cluster:
         raise InvalidInput("kubernetes_kubeconfig", problem=problem, rule=_RULE) from error
 
 
-def configuration(kubeconfig: str = "", *, context: str = "") -> SingleConfig:
+def configuration(
+    kubeconfig: str = "", *, context: str = "", account: Path = SERVICE_ACCOUNT
+) -> SingleConfig:
     """Return how to reach and sign in to a cluster.
 
-    Without a file it is the cluster that this process runs in, else the file that kubectl would take.
+    Without a file it is the cluster that this process runs in, by the service account in the folder
+    ``account``, whose token is read again when it was refused; else the file that kubectl would take.
     Raises InvalidInput that names the setting.
     """
     try:
-        if not kubeconfig and not context and (SERVICE_ACCOUNT / "token").is_file():
-            found = KubeConfig.from_service_account(SERVICE_ACCOUNT).get()
+        if not kubeconfig and not context and (account / "token").is_file():
+            found = _of_pod(account)
         else:
             found = _read(Path(kubeconfig or _usual()).expanduser()).get(context or None)
     except ConfigError as error:
@@ -73,6 +76,16 @@ def configuration(kubeconfig: str = "", *, context: str = "") -> SingleConfig:
     if found is None:
         raise InvalidInput("kubernetes_context", problem="no context is set", rule="name a context")
     return _with_plugin(found)
+
+
+def _of_pod(account: Path) -> SingleConfig | None:
+    """Return the cluster that this process runs in; the kubelet tells every container where that is."""
+    try:
+        return KubeConfig.from_service_account(account).get()
+    except KeyError as error:
+        problem = f"{account} holds a service account, and the variable {error} is not set"
+        rule = "keep the variables that a pod is given, or name a kubeconfig file"
+        raise InvalidInput("kubernetes_kubeconfig", problem=problem, rule=rule) from error
 
 
 def given_cluster(kubeconfig: Password, *, context: str = "") -> Cluster:
