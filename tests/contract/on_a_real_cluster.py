@@ -9,6 +9,7 @@ nodes may pull from, with a login; the image of the suite is pushed there first:
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
@@ -27,18 +28,21 @@ from parts.registry import RealRegistry, push
 from towline.domain.causes import FindingCode
 from towline.domain.credential import Credential, Password
 from towline.domain.errors import PullRefused
+from towline.domain.mirror import HandedCopy, Mirror, MirrorOrder, MirrorPlace, PlaceState
 from towline.domain.package import LivenessProbe, RestartPolicy
 from towline.domain.proof import Platform
-from towline.domain.registry import RegistrySettings
+from towline.domain.registry import RegistryAddress, RegistrySettings
 from towline.domain.workload import Drift, PullAccess, ReplicaState, Workload
-from towline.engines.kubernetes import access
+from towline.engines.kubernetes import access, rights
 from towline.engines.kubernetes.cluster import Cluster
 from towline.engines.kubernetes.engine import KubernetesEngine
+from towline.engines.kubernetes.mirror_seen import SeenAccount
+from towline.engines.kubernetes.mirroring import Mirroring
 from towline.engines.kubernetes.naming import Names
 from towline.engines.kubernetes.seen import SeenDeployment, SeenPod, SeenSecret
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Sequence
 
 REGISTRY = os.environ.get("TOWLINE_E2E_REGISTRY", "127.0.0.1:5099")
 USERNAME = os.environ.get("TOWLINE_E2E_USERNAME", "puller")
@@ -190,3 +194,58 @@ async def test_the_password_is_in_no_log_and_no_fact(lab: ClusterLab, watch: Wat
     log = await log_of(lab.engine, lab.workload(""))
     assert PASSWORD not in log
     assert PASSWORD not in repr(watch.facts)
+
+
+async def test_a_secret_is_mirrored_to_a_service_account_and_taken_away_again(lab: ClusterLab) -> None:
+    """Beside the account's other pull secrets, in a namespace that is there; needs the rights of mirrors."""
+    examined = await rights.examine(lab.cluster, namespace=NAMESPACE, mirrors=not NAMESPACE)
+    assert not examined.missing, f"the account lacks rights: {sorted(r.resource for r in examined.missing)}"
+    await lab.engine.apply(lab.workload(FOREVER))
+    names, namespace = lab.names, lab.names.namespace_of(lab.workload("").project_guid)
+    mirroring = Mirroring(
+        lab.cluster, names, allowed=("*",), clock=lambda: datetime.now(UTC), jitter=random.random
+    )
+    mirror = Mirror(
+        f"mirror-{INSTANCE}",
+        lab.workload("").project_guid,
+        "secret-e2e",
+        f"mirrored-{INSTANCE}",
+        created_at=datetime.now(UTC),
+        namespaces=(namespace,),
+        accounts=("default",),
+    )
+    login = Credential(USERNAME, Password(PASSWORD))
+    told: dict[str, MirrorPlace] = {}
+
+    async def hand_out(order: MirrorOrder, _: str) -> HandedCopy:
+        return HandedCopy(login, order.address, order.version)
+
+    async def tell(_: str, places: Sequence[MirrorPlace]) -> None:
+        told.clear()
+        told.update({place.namespace: place for place in places})
+
+    async def until(seen: Callable[[], object]) -> None:
+        async with asyncio.timeout(60):
+            while not seen():  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+
+    async def pulls() -> tuple[str, ...]:
+        account = await lab.cluster.get(SeenAccount, "default", namespace=namespace)
+        assert account is not None
+        return account.entries
+
+    before = await pulls()
+    running = asyncio.create_task(mirroring.run(hand_out=hand_out, tell=tell))
+    try:
+        mirroring.order([MirrorOrder(mirror, 1, RegistryAddress.parse(REGISTRY))])
+        await until(lambda: told.get(namespace) and told[namespace].state is PlaceState.IN_PLACE)
+        assert await pulls() == (*before, mirror.object_name)
+        mirroring.order([MirrorOrder(mirror, 2, RegistryAddress.parse(REGISTRY))])
+        await until(lambda: told[namespace].version == 2)
+        mirroring.order([])
+        await until(lambda: not told)
+        assert await pulls() == before
+        assert await lab.cluster.get(SeenSecret, mirror.object_name, namespace=namespace) is None
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

@@ -451,6 +451,31 @@ async def test_a_restart_opens_no_credential_and_changes_nothing(cluster: Kubern
     assert (heard.handed, cluster.api.objects.version) == ([], version)
 
 
+async def test_who_keeps_mirrors_again_after_another_did_begins_with_what_is_there(
+    cluster: Kubernetes, lab: Lab
+) -> None:
+    lab.namespace()
+    client = Cluster(access.configuration(str(cluster.folder / "kubeconfig")))
+    again = Mirroring(
+        client, Names("lab"), allowed=("web",), clock=lambda: datetime.now(UTC), jitter=lambda: 0.5
+    )
+    again.order([])
+    idle = OtherSide()
+    running = asyncio.create_task(again.run(hand_out=idle.hand_out, tell=idle.tell))
+    await until(lambda: again._watch.is_complete)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    lab.order(WITH_ACCOUNT)
+    await until(lab.other.is_in_place)
+    again.order([MirrorOrder(WITH_ACCOUNT, 1, ADDRESS)])
+    running = asyncio.create_task(again.run(hand_out=idle.hand_out, tell=idle.tell))
+    await until(idle.is_in_place)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await client.close()
+    assert idle.handed == []
+
+
 @pytest.mark.parametrize("fault", [{"status": 500}, {"status": 429, "retry_after": "0"}, {"cut": True}])
 async def test_what_time_mends_is_tried_again(lab: Lab, fault: dict[str, Any]) -> None:
     lab.namespace()

@@ -42,7 +42,10 @@ class MirrorWatch:
         return all(listed.is_set() for listed in self._listed.values())
 
     async def run(self, group: asyncio.TaskGroup) -> None:
-        """Open the streams and return when everything was listed once."""
+        """Open the streams and return when everything was listed once; an earlier run is forgotten."""
+        for kind, listed in self._listed.items():
+            self._kept[kind] = {}
+            listed.clear()
         sink = Sink(self._replace, self._note, self._forget, lambda _kind, _trouble: None)
         copies = f"{self._names.selector},{naming.MIRROR}"
         for kind in self._kept:

@@ -82,7 +82,9 @@ class Mirroring:
         hand_out: Callable[[MirrorOrder, str], Awaitable[HandedCopy | None]],
         tell: Callable[[str, Sequence[MirrorPlace]], Awaitable[None]],
     ) -> None:
-        """Keep what is ordered until cancelled; see the port."""
+        """Keep what is ordered until cancelled; see the port. May be run again later: it looks anew then."""
+        self._places.clear()
+        self._untold.clear()
         async with asyncio.TaskGroup() as group:
             await self._watch.run(group)
             self._touch_all(self._everywhere())
