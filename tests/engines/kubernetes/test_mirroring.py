@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import kubernetes_validate
 import pytest
 
 from parts.kube.workloads import FOREVER, LOGIN, REGISTRY
@@ -449,6 +450,42 @@ async def test_a_restart_opens_no_credential_and_changes_nothing(cluster: Kubern
     await asyncio.gather(running, return_exceptions=True)
     await client.close()
     assert (heard.handed, cluster.api.objects.version) == ([], version)
+
+
+async def test_rights_that_are_missing_are_told_and_what_is_mended_goes_on(lab: Lab) -> None:
+    lab.namespace()
+    said = 'serviceaccounts is forbidden: User "towline" cannot list resource "serviceaccounts"'
+    lab.cluster.api.fail("GET /api/v1/serviceaccounts", times=1000, status=403, message=said)
+    client = Cluster(access.configuration(str(lab.cluster.folder / "kubeconfig")))
+    again = Mirroring(
+        client, Names("lab"), allowed=("web",), clock=lambda: datetime.now(UTC), jitter=lambda: 0.5
+    )
+    heard = OtherSide()
+    selected = replace(MIRROR, guid="all", namespaces=(), selector=NamespaceSelector.parse("team=none"))
+    again.order([MirrorOrder(each, 1, ADDRESS) for each in (MIRROR, selected)])
+    running = asyncio.create_task(again.run(hand_out=heard.hand_out, tell=heard.tell))
+    await until(lambda: heard.place() and heard.place("*", "all"))
+    assert said in heard.place().reason  # type: ignore[union-attr]
+    lab.cluster.api.faults.clear()
+    await until(heard.is_in_place)
+    await until(lambda: heard.places["all"] == {})
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await client.close()
+
+
+async def test_what_is_sent_is_as_the_published_schema_has_it(lab: Lab) -> None:
+    lab.namespace()
+    lab.order(WITH_ACCOUNT)
+    await until(lab.other.is_in_place)
+    lab.order(WITH_ACCOUNT, version=2)
+    await until(lambda: (place := lab.other.place()) and place.version == 2)
+    sent = [body for plural, body in lab.cluster.api.bodies if plural == "secrets"]
+    account = lab.cluster.api.objects.get("serviceaccounts", "web", "default")
+    assert account is not None
+    for document in (*sent, account.shown()):
+        kubernetes_validate.validate(document, "1.32", strict=True)
+    assert len(sent) == 2
 
 
 async def test_who_keeps_mirrors_again_after_another_did_begins_with_what_is_there(

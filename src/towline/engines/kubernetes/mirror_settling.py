@@ -111,7 +111,9 @@ class Settling:
         """Bring the Secret up to date."""
         seen = self._watch.namespace(namespace)
         if seen is None:
-            return _Standing(reason="there is no such namespace")
+            alone = self._names.namespace
+            outside = f"; Towline was given {alone} alone" if alone else ""
+            return _Standing(reason=f"there is no such namespace{outside}")
         if seen.metadata.deletion_timestamp is not None:
             held = f": {texts.shown(seen.held_by)}" if seen.held_by else ""
             return _Standing(reason=f"the namespace is being deleted{held}")

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from towline.engines.kubernetes import naming
+from towline.engines.kubernetes import naming, texts
 from towline.engines.kubernetes.mirror_seen import WAITING_PODS, SeenAccount, WaitingPod
 from towline.engines.kubernetes.seen import Metadata, SeenNamespace, SeenSecret, version_of
 from towline.engines.kubernetes.watching import Sink, Stream
@@ -19,7 +19,9 @@ Kept = SeenNamespace | SeenSecret | SeenAccount | WaitingPod
 
 
 class MirrorWatch:
-    """Four streams, and what they told. ``touched`` hears which namespace looks different now."""
+    """Four streams, and what they told. ``touched`` hears which namespace looks different now, ``troubled``
+    that a stream does not come, or comes again.
+    """
 
     def __init__(
         self,
@@ -28,11 +30,14 @@ class MirrorWatch:
         *,
         jitter: Callable[[], float],
         touched: Callable[[str], None],
+        troubled: Callable[[], None],
     ) -> None:
         self._cluster = cluster
         self._names = names
         self._jitter = jitter
         self._touched = touched
+        self._troubled = troubled
+        self._troubles: dict[type, str] = {}
         self._kept: dict[type, dict[str, dict[str, Any]]] = {kind: {} for kind in self._kinds()}
         self._listed = {kind: asyncio.Event() for kind in self._kept}
 
@@ -41,12 +46,17 @@ class MirrorWatch:
         """Whether everything was listed once."""
         return all(listed.is_set() for listed in self._listed.values())
 
+    @property
+    def trouble(self) -> str:
+        """Why the cluster cannot be watched, empty where it can."""
+        return next(iter(self._troubles.values()), "")
+
     async def run(self, group: asyncio.TaskGroup) -> None:
         """Open the streams and return when everything was listed once; an earlier run is forgotten."""
         for kind, listed in self._listed.items():
             self._kept[kind] = {}
             listed.clear()
-        sink = Sink(self._replace, self._note, self._forget, lambda _kind, _trouble: None)
+        sink = Sink(self._replace, self._note, self._forget, self._health)
         copies = f"{self._names.selector},{naming.MIRROR}"
         for kind in self._kept:
             stream = Stream(
@@ -98,6 +108,14 @@ class MirrorWatch:
     def learn(self, seen: SeenSecret | SeenAccount) -> None:
         """Take over what an answer told before the watch does."""
         self._kept[type(seen)].setdefault(_place(seen), {})[seen.metadata.name] = seen
+
+    def _health(self, kind: Any, trouble: str) -> None:  # noqa: ANN401
+        before = self.trouble
+        self._troubles.pop(kind, None)
+        if trouble:
+            self._troubles[kind] = texts.shown(f"{kind.PLURAL} of the cluster cannot be watched: {trouble}")
+        if self.trouble != before:
+            self._troubled()
 
     def _kinds(self) -> tuple[type, ...]:
         rest = (SeenSecret, SeenAccount, WaitingPod)

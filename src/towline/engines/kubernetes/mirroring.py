@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
-from towline.domain.mirror import MirrorPlace
+from towline.domain.mirror import MirrorPlace, PlaceState
 from towline.engines.kubernetes import mirror_rules, naming
 from towline.engines.kubernetes.mirror_settling import Settling
 from towline.engines.kubernetes.mirror_watch import MirrorWatch
@@ -28,6 +29,8 @@ log = structlog.get_logger("towline.engines.kubernetes")
 
 AT_ONCE = 16
 """So many namespaces are worked on side by side."""
+EVERY = "*"
+"""In the place of the namespaces that a selector would choose, while they cannot be seen."""
 LOOK_AGAIN = 30.0
 """What the watch does not show, such as a foreign Secret that is gone, is looked for so often."""
 
@@ -46,7 +49,7 @@ class Mirroring:
     ) -> None:
         self._names = names
         self._clock = clock
-        self._watch = MirrorWatch(cluster, names, jitter=jitter, touched=self._heard)
+        self._watch = MirrorWatch(cluster, names, jitter=jitter, touched=self._heard, troubled=self._tell_all)
         self._settling = Settling(cluster, names, watch=self._watch, allowed=allowed, clock=clock)
         self._orders: tuple[MirrorOrder, ...] = ()
         self._places: dict[str, dict[str, MirrorPlace]] = {}
@@ -86,15 +89,21 @@ class Mirroring:
         self._places.clear()
         self._untold.clear()
         async with asyncio.TaskGroup() as group:
-            await self._watch.run(group)
-            self._touch_all(self._everywhere())
-            group.create_task(self._look_again())
+            group.create_task(self._look(group))
             while True:
-                self._begin(group, hand_out)
-                if not self._due and not self._busy:
+                if self._watch.is_complete:
+                    self._begin(group, hand_out)
+                if not self._busy and not (self._due and self._watch.is_complete):
                     await self._tell(tell)
                 await self._news.wait()
                 self._news.clear()
+
+    async def _look(self, group: asyncio.TaskGroup) -> None:
+        """See everything once, then again what the watch does not show."""
+        await self._watch.run(group)
+        self._touch_all(self._everywhere())
+        self._tell_all()
+        await self._look_again()
 
     def _begin(
         self,
@@ -137,10 +146,25 @@ class Mirroring:
         """Tell of what changed, once all that is due was done: a first look is told as a whole."""
         while self._untold:
             guid = self._untold.pop()
-            places = self._places.get(guid, {})
-            await tell(guid, [places[name] for name in sorted(places)])
-            if not places:
+            await tell(guid, self._shown(guid))
+            if not self._places.get(guid):
                 self._places.pop(guid, None)
+
+    def _shown(self, guid: str) -> Sequence[MirrorPlace]:
+        """Return how a mirror fares; where the cluster cannot be watched, that is why it waits."""
+        known = self._places.get(guid, {})
+        places = [known[name] for name in sorted(known)]
+        if not (trouble := self._watch.trouble):
+            return places
+        order = next((each for each in self._orders if each.mirror.guid == guid), None)
+        if not places and order is not None:
+            names = order.mirror.namespaces or (EVERY,)
+            places = [MirrorPlace(guid, name, PlaceState.WAITING, at=self._clock()) for name in names]
+        return [replace(place, state=PlaceState.WAITING, reason=trouble) for place in places]
+
+    def _tell_all(self) -> None:
+        self._untold.update(order.mirror.guid for order in self._orders)
+        self._news.set()
 
     async def _look_again(self) -> None:
         while True:
