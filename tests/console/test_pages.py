@@ -21,6 +21,7 @@ PAGES = (
     "/new/secret/opaque",
     "/secrets/pull",
     "/secrets/pull/edit",
+    "/secrets/pull/mirror",
     "/secrets/pull/delete",
     "/packages",
     "/new/package",

@@ -22,6 +22,7 @@ PAGES = (
     "/secrets/shown/edit?rotate",
     "/secrets/keys/edit",
     "/secrets/shown/delete",
+    "/secrets/shown/mirror",
     "/secrets/nothing-of-the-kind",
     "/packages",
     "/new/package",
