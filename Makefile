@@ -29,7 +29,7 @@ docs: .venv/.run ## generate the reference pages, and what the Helm chart grants
 	@$(BIN)/python deploy/chart_rights.py
 
 bench: .venv/.run ## print the budgets of the design with today's figures
-	@$(BIN)/python -m bench
+	@PYTHONPATH=tests $(BIN)/python -m bench
 
 findings: .venv/.test ## ask the corpus of registry answers, say what was found and how fast
 	@PYTHONPATH=tests $(BIN)/python -m findings

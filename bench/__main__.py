@@ -22,9 +22,10 @@ from typing import Any
 from demo import place, registry
 from demo.client import Client
 
-from bench import cluster, docker, many, proofs, pulling, reading, size, watching
+from bench import cluster, docker, many, postgresql, proofs, pulling, reading, resting, size, watching
 from bench.load import Server, request
 from bench.table import OVER, at_least, at_most, best, heading, row
+from towline.store.sqlite import SqliteStore
 
 TRIES = 5
 EMAIL, PASSWORD = "bench@example.com", "bench-password"
@@ -40,6 +41,8 @@ def main() -> int:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     compileall.compile_dir(str(place.HERE / "src"), quiet=1)
     place.FOLDER = Path(tempfile.mkdtemp(prefix="towline-bench-"))
+    for limit in ("REQUESTS_PER_ADDRESS", "REQUESTS_PER_TOKEN"):  # one client asks for thousands
+        os.environ[f"TOWLINE_{limit}"] = "1000000"
     os.environ["XDG_CONFIG_HOME"] = str(place.FOLDER / "config")
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
@@ -49,7 +52,7 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     finally:
-        for name in ("bare", "towline", "registry"):
+        for name in ("bare", "towline", postgresql.NAME, "registry"):
             place.stop(name)
         shutil.rmtree(place.FOLDER)
     print(f"\nover budget: {', '.join(OVER) or 'nothing'}")
@@ -76,7 +79,10 @@ def _all() -> None:
     _creating(server, headers)
     client.package(watching.NAME, image=private.image, secret="not-there")
     watching.compare(server, headers, project=client.project, email=EMAIL)
-    many.compare(server, headers, project=client.project)
+    opened = partial(SqliteStore.open, place.FOLDER / "data" / "towline.db")
+    many.compare(server, headers, project=client.project, opened=opened)
+    resting.compare(server, project=client.project, database="SQLite", opened=opened)
+    postgresql.measure()
     _deploying(client, private)
     proofs.compare()
     pulling.compare(private)

@@ -14,9 +14,9 @@ from demo import place
 
 from bench.load import Server, request
 from bench.reading import ONE, PAGE, least
+from bench.resting import Open
 from bench.table import at_most, row
 from towline.domain.names import new_guid
-from towline.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from towline.ports import Transaction
@@ -26,11 +26,11 @@ LAST = f"/v2/secrets/many-{MANY - 1}/"
 RARE = "/v2/secrets/?limit=50&labelSelector=team%3Dnobody"
 
 
-def compare(server: Server, headers: Mapping[str, str], *, project: str) -> None:
+def compare(server: Server, headers: Mapping[str, str], *, project: str, opened: Open) -> None:
     """Fill the project and measure."""
     few_one, few_page = least(server, ONE, headers), least(server, PAGE, headers)
     began = time.perf_counter()
-    uvloop.run(_fill(project))
+    uvloop.run(_fill(opened, project))
     row(
         f"{MANY:,} more secrets written beside the running server",
         "-",
@@ -44,8 +44,8 @@ def compare(server: Server, headers: Mapping[str, str], *, project: str) -> None
     row("a label that none of them has, beside the loop", "-", f"{min(spent.delays) * 1000:.0f} ms")
 
 
-async def _fill(project: str) -> None:
-    store = await SqliteStore.open(place.FOLDER / "data" / "towline.db")
+async def _fill(opened: Open, project: str) -> None:
+    store = await opened()
     for begin in range(0, MANY, AT_A_TIME):
         await store.write(partial(_add, project=project, begin=begin))
     await store.close()
