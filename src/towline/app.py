@@ -32,6 +32,7 @@ from towline.reconciling import Reconciling
 from towline.registry import Registry
 from towline.services.bell import LocalBell
 from towline.services.deliveries import Deliveries
+from towline.services.engine_following import EngineFollowing
 from towline.services.figures import Figure, Figures
 from towline.services.fleet import Fleet
 from towline.services.key_watch import KeyWatch
@@ -75,6 +76,7 @@ class Application:
     reproofs: Reproofs
     deliveries: Deliveries
     mirrors: MirrorKeeping | None
+    following: EngineFollowing
     courier: NoticeCourier
     leaving: Leaving
     leading: Leading
@@ -117,7 +119,7 @@ async def running(config: Config) -> AsyncIterator[Application]:
         kept = await keeping(config, store, closing=closing)
         application = await _wired(config, store=store, registry=registry, fleet=fleet, bell=bell, kept=kept)
         closing.push_async_callback(application.courier.close)
-        await fleet.open_all(await application.services.engines.restored())
+        await fleet.open_all(await application.following.kept())
         yield application
 
 
@@ -180,6 +182,7 @@ async def _wired(
         leading=Leading(store=store, clock=utc_now, owner=reconciling.owner),
         pruning=_pruning(config, services, patient),
         key_watch=KeyWatch(store=patient, custody=kept.custody, present=present, clock=utc_now),
+        following=EngineFollowing(store=patient, vault=vault, doors=fleet),
     )
 
 
@@ -270,6 +273,7 @@ async def _run(application: Application, config: Config, listener: socket.socket
         background = [
             group.create_task(_lasting("delivering", application.deliveries.run)),
             group.create_task(_lasting("minding keys", application.key_watch.run)),
+            group.create_task(_lasting("following", application.following.run)),
             *(group.create_task(work) for work in _shared_work(application, alone=config.postgresql is None)),
         ]
         await server.serve(sockets=[listener])

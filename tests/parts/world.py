@@ -37,6 +37,7 @@ from towline.services.bell import LocalBell
 from towline.services.deployments import Deployments
 from towline.services.device_logins import DeviceLogins
 from towline.services.doors import Doors
+from towline.services.engine_following import EngineFollowing
 from towline.services.engines import InstallationEngines
 from towline.services.fleet import Fleet
 from towline.services.handouts import Handouts
@@ -102,6 +103,7 @@ class World:
     house: FakeHouse
     fleet: Fleet
     engines: InstallationEngines
+    following: EngineFollowing
     keychain: StoredKeychain
     proofs: Proofs
     secrets: Secrets
@@ -317,6 +319,7 @@ async def _world(store: Store, present: Present, present_public: Present, *, vau
         deployments=Deployments(store=store, engines=fleet, bell=bell, clock=clock, new_guid=new_guid),
         house=house,
         fleet=fleet,
+        following=EngineFollowing(store=store, vault=vault, doors=fleet),
         engines=InstallationEngines(
             store=store, vault=vault, doors=fleet, bell=bell, clock=clock, new_guid=new_guid
         ),

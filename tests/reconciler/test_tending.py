@@ -10,10 +10,11 @@ from parts.fakes import FakeEngine
 from parts.world import World, small_world
 from towline.domain.causes import FindingCode
 from towline.domain.deployment import DeploymentDraft
-from towline.domain.engine import EngineKeys, EngineKind, EngineSpec
+from towline.domain.engine import EngineKeys, EngineKind, EngineRecord, EngineSpec
 from towline.domain.findings import Finding
 from towline.domain.package import Executable, PackageDraft, PackageSpec, Runtime
 from towline.domain.proof import Platform
+from towline.services.engine_following import binding_of
 from towline.services.engines import EngineDraft
 
 DOWN = Finding(FindingCode.ENGINE_UNREACHABLE, "nobody answers")
@@ -138,3 +139,19 @@ async def test_images_are_proved_for_the_platform_of_the_engine(world: World) ->
         await seen(world, running, name="first")
         refused = await seen(world, failing, name="second")
     assert [each.code for each in refused.status.findings] == [FindingCode.PLATFORM_NOT_AVAILABLE]
+
+
+async def test_an_engine_that_another_server_added_is_waited_for(world: World) -> None:
+    spec = EngineSpec(EngineKind.DOCKER, "unix:///elsewhere")
+    record = EngineRecord("engine-elsewhere", "elsewhere", spec)
+    sealed = await world.vault.seal(EngineKeys().sealed(), binding_of(record))
+    await world.store.write(lambda tx: tx.engines.add(record, sealed))
+    guid = await deploy(world, "first", "elsewhere")
+    async with reconciling(world):
+        await deploy(world, "second", "one")
+        await seen(world, running, name="second")
+        waiting = (await world.deployments.get(world.access, "first")).status
+        assert waiting.findings == ()
+        await world.following.look()
+        await seen(world, running, name="first")
+    assert len(at(world, "elsewhere").running(guid)) == 1

@@ -9,10 +9,15 @@ from towline.domain.account import TokenLevel
 from towline.domain.causes import FindingCode
 from towline.domain.credential import Password
 from towline.domain.deployment import DeploymentDraft
-from towline.domain.engine import EngineKeys, EngineKind, EngineSpec, KeptImage
+from towline.domain.engine import EngineKeys, EngineKind, EngineRecord, EngineSpec, KeptImage
 from towline.domain.errors import Conflict, EngineFailed, InvalidInput, NotAllowed, NotFound
 from towline.domain.findings import Finding
+from towline.services.bell import LocalBell
+from towline.services.engine_following import EngineFollowing
 from towline.services.engines import EngineDraft
+from towline.services.fleet import Fleet
+from towline.store.keyring import Keyring
+from towline.store.vault import SealingVault
 
 KEY = "-----BEGIN PRIVATE KEY-----\nobviously-a-test-key\n-----END PRIVATE KEY-----\n"
 DOWN = Finding(FindingCode.ENGINE_UNREACHABLE, "nobody answers")
@@ -60,7 +65,7 @@ async def test_keys_are_sealed_and_come_back_after_a_restart(world: World) -> No
     [(record, sealed)] = rows
     assert b"obviously-a-test-key" not in sealed
     assert "obviously" not in json.dumps(str(record))
-    [(again, keys)] = await world.engines.restored()
+    [(again, keys)] = await world.following.kept()
     assert again == record
     assert keys.key.reveal() == KEY
     assert (keys.ca, keys.certificate) == ("a ca", "a certificate")
@@ -246,3 +251,40 @@ async def test_health_tells_since_when_and_another_engine_is_recognised(world: W
     stranger = (await world.engines.check(jane, "rack1")).health
     assert stranger.trouble is not None
     assert "another engine" in stranger.trouble.detail
+
+
+async def test_what_another_server_adds_and_removes_is_followed(world: World) -> None:
+    """One store, two fleets: that of this world, and another server's."""
+    bell = LocalBell()
+    there = Fleet(world.house, own="embedded", bell=bell, clock=world.clock)
+    await there.open_own(EngineRecord("", "embedded", EngineSpec(EngineKind.EMBEDDED)), EngineKeys())
+    following = EngineFollowing(store=world.store, vault=world.vault, doors=there)
+    await added(world, key=Password(KEY), ca="a ca", certificate="a certificate")
+    await following.look()
+    await following.look()
+    assert list(there.all()) == ["embedded", "rack1"]
+    assert world.house.keys["rack1"].key.reveal() == KEY
+    await world.engines.remove(world.access.principal, "rack1")
+    await added(world, address="tcp://10.0.0.9:2376")
+    await following.look()
+    assert there.record("rack1").spec.address == "tcp://10.0.0.9:2376"
+    await world.engines.remove(world.access.principal, "rack1")
+    await following.look()
+    assert list(there.all()) == ["embedded"]
+    await there.close_all()
+
+
+async def test_an_engine_whose_keys_do_not_open_says_so_and_keeps_nothing_from_starting(
+    world: World,
+) -> None:
+    await added(world)
+    there = Fleet(world.house, own="embedded", bell=world.bell, clock=world.clock)
+    await there.open_own(EngineRecord("", "embedded", EngineSpec(EngineKind.EMBEDDED)), EngineKeys())
+    other = SealingVault(Keyring.fresh())
+    await there.open_all(await EngineFollowing(store=world.store, vault=other, doors=there).kept())
+    trouble = there.all()["rack1"].health.trouble
+    assert trouble is not None
+    assert "does not open" in trouble.detail
+    with pytest.raises(EngineFailed, match="does not open"):
+        await there.all()["rack1"].engine.remove("dep-1")
+    await there.close_all()

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from towline.domain.engine import EngineAbout, EngineHealth, EngineKeys, EngineRecord, Storage
+    from towline.domain.errors import TowlineError
     from towline.domain.proof import Platform
     from towline.domain.workload import Fact, Workload
 
@@ -125,8 +126,11 @@ class EngineDoors(Engines, Protocol):
     async def tried(self, record: EngineRecord, keys: EngineKeys) -> EngineAbout:
         """Reach an engine without keeping it; raise InvalidInput for its address, EngineFailed."""
 
-    async def open(self, record: EngineRecord, keys: EngineKeys) -> None:
-        """Begin to use an engine; one that does not answer yet is waited for."""
+    async def open(self, record: EngineRecord, keys: EngineKeys | TowlineError) -> None:
+        """Begin to use an engine, unless it is in use; one that does not answer yet is waited for.
+
+        In place of its keys may stand why there are none: the engine then says so.
+        """
 
     async def close(self, name: str) -> None:
         """Let go of an engine; its containers go on running."""

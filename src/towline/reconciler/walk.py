@@ -100,7 +100,7 @@ class Walk:
 
     async def _go(self) -> None:
         deployment = self._deployment
-        if not self._tended.looked.is_set():
+        if not self._tended.looked.is_set() or await self._comes_later():
             await self._release(deployment.status, due=self._clock() + NOT_YET)
             return
         if deployment.deleted_at is not None:
@@ -120,6 +120,13 @@ class Walk:
         elif await self._is_outdated():
             await self._renew()
         await self._assess()
+
+    async def _comes_later(self) -> bool:
+        """Whether the engine was added by another server, and is not in use here yet."""
+        if not self._tended.is_gone:
+            return False
+        rows = await self._store.read(lambda tx: tx.engines.all())
+        return any(record.name == self._deployment.engine for record, _ in rows)
 
     def _is_started(self) -> bool:
         """Whether nothing is to be started now; an update that is to be taken back is not."""

@@ -18,10 +18,10 @@ from towline.domain.engine import (
     EngineView,
     engine_name,
 )
-from towline.domain.errors import Conflict, EngineFailed, InvalidInput, KeysUnreachable, NotFound, SealBroken
-from towline.ports import Binding
+from towline.domain.errors import Conflict, EngineFailed, InvalidInput, NotFound
 from towline.services.audit import entry_by
 from towline.services.engine_choice import default_engine, engine_names
+from towline.services.engine_following import binding_of
 from towline.services.people import is_operator, require_operator
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from towline.domain.account import Access, Principal
     from towline.domain.engine import EngineAbout, Storage
-    from towline.domain.errors import TowlineError
     from towline.ports import Bell, Clock, EngineDoors, NewGuid, OpenEngine, Store, Transaction, Vault
 
 MOST_ENGINES = 50
@@ -76,11 +75,6 @@ class InstallationEngines:
         self._bell = bell
         self._clock = clock
         self._new_guid = new_guid
-
-    async def restored(self) -> Sequence[tuple[EngineRecord, EngineKeys | TowlineError]]:
-        """Return the added engines with their keys, or with the reason why those do not open."""
-        rows = await self._store.read(lambda tx: tx.engines.all())
-        return [(record, await self._unsealed(record, sealed)) for record, sealed in rows]
 
     async def may(self, principal: Principal) -> bool:
         """Whether the principal is an operator."""
@@ -134,7 +128,7 @@ class InstallationEngines:
         spec = replace(wanted.spec, address=wanted.spec.address or about.address)
         record = replace(record, spec=spec, identities=about.identities)
         await self._refuse_own_again(about)
-        sealed = await self._vault.seal(wanted.keys.sealed(), _binding(record))
+        sealed = await self._vault.seal(wanted.keys.sealed(), binding_of(record))
 
         def change(tx: Transaction) -> None:
             require_operator(tx, principal)
@@ -253,12 +247,6 @@ class InstallationEngines:
         if set(mine.identities) & set(about.identities):
             raise Conflict(f"this is the installation's own engine, {own!r}")
 
-    async def _unsealed(self, record: EngineRecord, sealed: bytes) -> EngineKeys | TowlineError:
-        try:
-            return EngineKeys.of_sealed(await self._vault.open(sealed, _binding(record)))
-        except (SealBroken, KeysUnreachable) as trouble:
-            return trouble
-
 
 def _known(tx: Transaction, name: str, *, own: str) -> None:
     if name not in engine_names(tx, own=own):
@@ -282,7 +270,3 @@ def _projects_by_engine(tx: Transaction) -> dict[str, dict[str, str]]:
         if project is not None:
             found.setdefault(engine, {})[guid] = project.name
     return found
-
-
-def _binding(record: EngineRecord) -> Binding:
-    return Binding("", record.guid, version=1)

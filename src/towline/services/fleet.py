@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -73,6 +74,7 @@ class Fleet:
         self.mirrors: MirrorTarget | None = None
         """What keeps mirrors of secrets on the installation's own engine, if anything does."""
         self._coming: dict[str, asyncio.Task[None]] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def all(self) -> Mapping[str, OpenEngine]:
         """Return all engines in use, by name."""
@@ -92,12 +94,20 @@ class Fleet:
             housed = await self._opener(record, keys, closing)
             return await housed.host.about()
 
-    async def open(self, record: EngineRecord, keys: EngineKeys) -> None:
-        """Begin to use an engine; one that does not answer, or cannot be opened, says so from now on."""
-        try:
-            await self.open_own(record, keys)
-        except TowlineError as error:
-            self._stay_closed(record, error)
+    async def open(self, record: EngineRecord, keys: EngineKeys | TowlineError) -> None:
+        """Begin to use an engine; one that does not answer, or cannot be opened, says so from now on.
+
+        One that is in use already stays as it is.
+        """
+        async with self._turn(record.name):
+            if record.name in self._opened:
+                return
+            try:
+                if isinstance(keys, TowlineError):
+                    raise keys
+                await self.open_own(record, keys)
+            except TowlineError as error:
+                self._stay_closed(record, error)
 
     async def open_own(self, record: EngineRecord, keys: EngineKeys) -> None:
         """Begin to use an engine without which there is nothing to serve: raise what stands in its way."""
@@ -128,10 +138,7 @@ class Fleet:
     async def open_all(self, known: Sequence[tuple[EngineRecord, EngineKeys | TowlineError]]) -> None:
         """Open the added engines side by side; return when all are open, or soon without the slow ones."""
         for record, keys in known:
-            if isinstance(keys, TowlineError):
-                self._stay_closed(record, keys)
-            else:
-                self._coming[record.name] = asyncio.create_task(self._come(record, keys))
+            self._coming[record.name] = asyncio.create_task(self._come(record, keys))
         if self._coming:
             await asyncio.wait(list(self._coming.values()), timeout=FIRST_WAIT)
 
@@ -140,13 +147,14 @@ class Fleet:
         coming = self._coming.get(name)
         if coming is not None:
             await _ended(coming)
-        opened = self._opened.pop(name, None)
-        if opened is None:
-            return
-        self._bell.ring()
-        if opened.watch is not None:
-            await _ended(opened.watch)
-        await opened.closing.aclose()
+        async with self._turn(name):
+            opened = self._opened.pop(name, None)
+            if opened is None:
+                return
+            self._bell.ring()
+            if opened.watch is not None:
+                await _ended(opened.watch)
+            await opened.closing.aclose()
 
     async def close_all(self) -> None:
         """Let go of everything, the installation's own engine last."""
@@ -159,11 +167,14 @@ class Fleet:
         await self._look(opened)
         return opened.now.health
 
-    async def _come(self, record: EngineRecord, keys: EngineKeys) -> None:
+    async def _come(self, record: EngineRecord, keys: EngineKeys | TowlineError) -> None:
         try:
             await self.open(record, keys)
         finally:
             del self._coming[record.name]
+
+    def _turn(self, name: str) -> asyncio.Lock:
+        return self._turns.setdefault(name, asyncio.Lock())
 
     async def _watch(self, opened: _Opened) -> None:
         while True:
