@@ -39,6 +39,7 @@ MAY_REVEAL = {
     "towline/registry/auth.py",
     "towline/store/keyring.py",
     "towline/store/passwords.py",
+    "towline/store/signing.py",  # what statements about the audit trail are signed by
     "towline/store/transit_client.py",  # what one signs in to Vault with
     "towline/store/vault.py",
     "towline/wire/credentials.py",

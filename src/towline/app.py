@@ -23,7 +23,7 @@ from towline.domain.engine import EngineKeys
 from towline.domain.errors import StoreFailed
 from towline.domain.retention import Retention
 from towline.housing import opener, own_engine
-from towline.keeping import KEYRING_SETTING, keeping
+from towline.keeping import KEYRING_SETTING, audit_trail_of, keeping
 from towline.keychain.service_accounts import ClusterTokens
 from towline.keychain.stored import StoredKeychain
 from towline.listening import alone_in, listening, machine_of, room_for_connections, shown
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from towline.notices import NoticeCourier
     from towline.ports import Bell, MirrorTarget, Store, Vault
     from towline.services.accounts import Accounts
+    from towline.services.audit_trail import AuditTrail
 
 log = structlog.get_logger("towline.app")
 
@@ -82,6 +83,7 @@ class Application:
     leading: Leading
     pruning: Pruning
     key_watch: KeyWatch
+    audit_trail: AuditTrail
 
 
 async def serve(config: Config, *, announce: Callable[[str], None]) -> None:
@@ -141,6 +143,16 @@ async def store_of(config: Config) -> Store:
 
 
 @asynccontextmanager
+async def audit_administration(config: Config) -> AsyncIterator[AuditTrail]:
+    """Open only the audit trail of an installation, beside a running server or without one."""
+    async with AsyncExitStack() as closing:
+        store = await store_of(config)
+        closing.push_async_callback(store.close)
+        kept = await keeping(config, store, closing=closing, is_server=False)
+        yield audit_trail_of(config, store, kept.vault)
+
+
+@asynccontextmanager
 async def key_administration(config: Config) -> AsyncIterator[Keys]:
     """Open only the keys of an installation, beside a running server or without one."""
     async with AsyncExitStack() as closing:
@@ -183,6 +195,7 @@ async def _wired(
         pruning=_pruning(config, services, patient),
         key_watch=KeyWatch(store=patient, custody=kept.custody, present=present, clock=utc_now),
         following=EngineFollowing(store=patient, vault=vault, doors=fleet),
+        audit_trail=audit_trail_of(config, patient, kept.vault),
     )
 
 
@@ -293,6 +306,7 @@ def _shared_work(application: Application, *, alone: bool) -> Iterator[Coroutine
         "reconciler": reconciling.shared.run,
         "reproofs": reproofs.run,
         "pruning": application.pruning.run,
+        "audit": application.audit_trail.run,
     }
     if mirrors is not None:
         works["mirrors"] = mirrors.run

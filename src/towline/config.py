@@ -113,6 +113,16 @@ class Config:
     vault_only_opens: bool = _setting(
         default=False, text="open what Vault sealed and seal by the keyring: the way back from Vault"
     )
+    audit_retention: int = _setting(
+        0,
+        "days that rows of the audit trail are kept; older ones are pruned, a signed statement in their"
+        " place; 0 keeps all",
+    )
+    audit_anchor: str = _setting(
+        "",
+        "file that each signed statement about the audit trail is appended to; keep it out of reach of"
+        " whoever can change the database",
+    )
     deny_private_registries: bool = _setting(
         default=False, text="refuse registries on private addresses (10/8, 172.16/12, 192.168/16, fc00::/7)"
     )
@@ -345,6 +355,7 @@ _LEAST = {
     "body_bytes": 1024,
     "drain_notice_seconds": 0,
     "drain_seconds": 0,
+    "audit_retention": 0,
     "retention_deployments": 1,
     "retention_events": 1,
     "retention_events_most": 1,

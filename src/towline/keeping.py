@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
 from towline.domain.errors import InvalidInput
+from towline.services.audit_trail import AuditTrail
+from towline.store.anchor import anchored_at
 from towline.store.custody import Custody
 from towline.store.keyring import Keyring
 from towline.store.keyring_places import CommandPlace, FilePlace, GivenPlace
+from towline.store.signing import Ed25519Signing
 from towline.store.vault import SealingVault
+from towline.wiring import utc_now
 
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
@@ -106,3 +111,15 @@ def transit_of(config: Config) -> Transit | None:
         config.vault_address, login, namespace=config.vault_namespace, ca_file=config.vault_ca
     )
     return Transit(client, mount=config.vault_mount, key=config.vault_key)
+
+
+def audit_trail_of(config: Config, store: Store, vault: SealingVault) -> AuditTrail:
+    """Return the audit trail, signed by a key that ``vault`` seals."""
+    return AuditTrail(
+        store=store,
+        vault=vault,
+        signing=Ed25519Signing(),
+        clock=utc_now,
+        keep_days=config.audit_retention,
+        anchor=anchored_at(Path(config.audit_anchor)) if config.audit_anchor else lambda _: None,
+    )

@@ -8,6 +8,7 @@ from store_samples import ALPHA, all_pages, later, rows, run
 
 from parts.postgres import connected
 from towline.domain.audit import GENESIS, AuditEntry
+from towline.domain.audit_chain import HEAD, PRUNED, Statement
 from towline.domain.errors import StoreFailed
 from towline.store.address import DatabaseAddress
 
@@ -131,3 +132,42 @@ async def test_a_row_of_another_time_zone_verifies_too(trail):
     moved = replace(row(6), at=later(6).astimezone(timezone(timedelta(hours=5, minutes=30))))
     await trail.write(lambda tx: tx.audit.append(moved))
     assert await trail.read(lambda tx: tx.audit.verify()) is None
+
+
+def statement(seq, digest, *, kind=PRUNED):
+    return Statement(kind, 1, GENESIS, seq, digest, later(99), "key", signature=b"signed")
+
+
+async def test_rows_go_only_where_a_statement_stands_in_their_place(trail):
+    digest = (await trail.read(lambda tx: tx.audit.row(3))).hash
+    with pytest.raises(StoreFailed, match="audit rows are never"):
+        await trail.write(lambda tx: tx.audit.prune(upto=3, most=9))
+    await trail.write(lambda tx: tx.audit.state(statement(2, b"-", kind=HEAD)))
+    await trail.write(lambda tx: tx.audit.state(statement(3, digest)))
+    assert await trail.write(lambda tx: tx.audit.prune(upto=3, most=2)) == 2
+    assert await trail.write(lambda tx: tx.audit.prune(upto=3, most=2)) == 1
+    with pytest.raises(StoreFailed, match="audit rows are never"):
+        await trail.write(lambda tx: tx.audit.prune(upto=4, most=2))
+    assert [row.seq for row in await trail.read(lambda tx: tx.audit.rows(after=0, most=9))] == [4, 5]
+    assert await trail.read(lambda tx: tx.audit.statements()) == (statement(3, digest),)
+    assert await trail.read(lambda tx: tx.audit.verify()) is None
+    await trail.write(lambda tx: tx.audit.append(row(6)))
+    assert await trail.read(lambda tx: (tx.audit.verify(), tx.audit.ever_added())) == (None, 6)
+
+
+async def test_signing_keys_are_kept_newest_first(store):
+    sealed = bytes((2, 1)) + b"k..."
+    await store.write(lambda tx: tx.audit.add_signer("old", sealed, at=later(1)))
+    await store.write(lambda tx: tx.audit.add_signer("new", sealed + b"!", at=later(2)))
+    assert await store.read(lambda tx: tx.audit.signers()) == (("new", sealed + b"!"), ("old", sealed))
+    assert (await store.read(lambda tx: tx.keys.uses())) == {"k": {"audit-signer": 2}}
+
+
+async def test_the_newest_rows_about_a_subject_come_first(trail):
+    def newest(tx, before):
+        return tx.audit.newest(project_guid=ALPHA.guid, subject="secret-1", before=before, most=1)
+
+    ((seq, found),) = await trail.read(lambda tx: newest(tx, 1 << 62))
+    assert (seq, found) == (5, ROWS[4])
+    assert await trail.read(lambda tx: newest(tx, 5)) == ((1, ROWS[0]),)
+    assert await trail.read(lambda tx: newest(tx, 1)) == ()

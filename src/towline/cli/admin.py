@@ -6,7 +6,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING
 
-from towline.cli import admin_backup, admin_doctor, admin_keys, admin_move, flags
+from towline.cli import admin_audit, admin_backup, admin_doctor, admin_keys, admin_move, flags
 
 if TYPE_CHECKING:
     import argparse
@@ -24,6 +24,7 @@ examples:
   towline admin migrate-store --from /var/lib/towline --to postgresql://towline@db.example.com/towline
   towline admin keys list
   towline admin keys rotate --yes
+  towline admin audit verify
 """
 
 
@@ -49,6 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--project", default="", help="project to join as admin; made if there is none of that name"
     )
     admin_keys.configure(commands)
+    admin_audit.configure(commands)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ used, while a transaction is open.
 """
 
 from towline.ports.account_rows import AccountRows, TenantRows
-from towline.ports.credentials import Binding, Facts, Keychain, ResolvedCredential, Vault
+from towline.ports.credentials import Binding, Facts, Keychain, ResolvedCredential, Signing, Vault
 from towline.ports.deployment_rows import Claim, DeploymentQuery, DeploymentRows
 from towline.ports.device_rows import DeviceLoginRows
 from towline.ports.door_rows import (
@@ -73,6 +73,7 @@ __all__ = [
     "ServiceAccount",
     "ServiceAccountTokens",
     "SettingRows",
+    "Signing",
     "Store",
     "StoreFigures",
     "TenantRows",

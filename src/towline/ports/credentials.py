@@ -32,6 +32,22 @@ class Vault(Protocol):
         """Return what was sealed; raise SealBroken if it does not open there."""
 
 
+class Signing(Protocol):
+    """Signs statements; keys are texts, the private one as secret as a password."""
+
+    def new(self) -> tuple[Password, str]:
+        """Return a new private key and its public one."""
+
+    def sign(self, private: Password, message: bytes) -> bytes:
+        """Return the signature of a message."""
+
+    def public(self, private: Password) -> str:
+        """Return the public key of a private one."""
+
+    def check(self, public: str, message: bytes, signature: bytes) -> bool:
+        """Whether the message has that signature; False also for what is no key."""
+
+
 @dataclass(frozen=True, slots=True)
 class ResolvedCredential:
     """A credential that came out of a door, and where it came from."""

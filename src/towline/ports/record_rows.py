@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from towline.domain.audit import AuditEntry
+    from towline.domain.audit_chain import ChainedRow, Statement
     from towline.domain.listing import Listing, Page
     from towline.domain.proof import Proof
     from towline.domain.registry import RegistrySettings
@@ -59,8 +60,40 @@ class AuditRows(Protocol):
     def page(self, page: Page, *, project_guid: str = "", subject: str = "") -> Listing[AuditEntry]:
         """Return a page, oldest first, of all rows or only a project's, or those about one subject."""
 
+    def newest(
+        self, *, project_guid: str, subject: str, before: int, most: int
+    ) -> Sequence[tuple[int, AuditEntry]]:
+        """Return rows about a subject with their numbers, newest first, those before ``before``."""
+
+    def rows(self, *, after: int, most: int) -> Sequence[ChainedRow]:
+        """Return at most ``most`` rows as they stand in the chain, those after the number ``after``."""
+
+    def row(self, seq: int) -> ChainedRow | None:
+        """Return one row as it stands in the chain."""
+
     def verify(self) -> int | None:
         """Walk the chain; return the number of the first row that does not fit, None if all do."""
+
+    def ever_added(self) -> int:
+        """Return the number of the newest row that there ever was."""
+
+    def state(self, statement: Statement) -> None:
+        """Keep a signed statement; one of the same kind about the same row stays as it is."""
+
+    def statements(self) -> Sequence[Statement]:
+        """Return all statements in order of the rows that they end with."""
+
+    def prune(self, *, upto: int, most: int) -> int:
+        """Delete at most ``most`` of the oldest rows, in whose place a statement stands; return how many.
+
+        The statements about rows before ``upto`` go too.
+        """
+
+    def add_signer(self, public_key: str, sealed: bytes, *, at: datetime) -> None:
+        """Keep a key that statements are signed by: its public half, and the private one sealed."""
+
+    def signers(self) -> Sequence[tuple[str, bytes]]:
+        """Return all signing keys, the newest first: public, and private sealed."""
 
 
 class RegistryRows(Protocol):

@@ -56,6 +56,7 @@ class SealedValues:
             "secrets": self._secret,
             "secret_versions": self._version,
             "webhooks": self._webhook,
+            "audit_signers": self._signer,
             "engines": self._engine,
         }
 
@@ -81,6 +82,11 @@ class SealedValues:
             binding = Binding("", str(row["guid"]), version=1)
             self.values.append(SealedValue(sealed, binding, f"engine {row['name']}"))
 
+    def _signer(self, row: Mapping[str, object]) -> None:
+        public_key = str(row["public_key"])
+        if isinstance(sealed := row[SEALED], bytes):
+            self._add(sealed, Binding("", public_key, version=1), "signing key of the audit trail")
+
     def _add(self, sealed: bytes, binding: Binding, called: str) -> None:
         project = self._projects.get(binding.project_guid, binding.project_guid)
         self.values.append(SealedValue(sealed, binding, f"{called} of project {project}"))
@@ -93,4 +99,4 @@ def tables_looked_at() -> frozenset[str]:
 
 def sealed_tables() -> frozenset[str]:
     """Return the tables whose sealed values are known here; a test compares them with the schema."""
-    return frozenset({"secret_versions", "webhooks", "engines"})
+    return frozenset({"secret_versions", "webhooks", "engines", "audit_signers"})

@@ -43,6 +43,14 @@ _PLACES = {
         key="w.key_id",
         update="UPDATE webhooks SET sealed = ?, key_id = ? WHERE guid = ? AND sealed = ?",
     ),
+    "audit-signer": _Place(
+        "SELECT key_id, count(*) FROM audit_signers WHERE key_id IS NOT NULL GROUP BY key_id",
+        "SELECT a.public_key, '', a.public_key, 1, a.sealed, a.key_id, a.public_key, ''"
+        " FROM audit_signers AS a WHERE 1 = 1",
+        place="a.public_key",
+        key="a.key_id",
+        update="UPDATE audit_signers SET sealed = ?, key_id = ? WHERE public_key = ? AND sealed = ?",
+    ),
     "engine": _Place(
         "SELECT key_id, count(*) FROM engines WHERE key_id IS NOT NULL GROUP BY key_id",
         "SELECT e.guid, '', e.guid, 1, e.sealed, e.key_id, e.name, '' FROM engines AS e WHERE 1 = 1",
