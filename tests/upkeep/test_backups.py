@@ -135,7 +135,7 @@ async def test_any_changed_byte_and_any_cut_is_found_and_leaves_the_place_empty(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda lines: [*lines[:1], *lines[2:]], "other rows than its first line says|cells|fit"),
+        (lambda lines: [*lines[:1], *lines[2:]], "other rows than|cells|fit|not readable"),
         (lambda lines: [lines[0].replace(b"towline-backup/1", b"towline-backup/9"), *lines[1:]], "format"),
         (lambda lines: [lines[0].replace(b'"schema":', b'"schema":9'), *lines[1:]], "newer towline"),
         (lambda lines: [lines[0].replace(b'"password_hash"', b'"hash_of_old"'), *lines[1:]], "no column"),
@@ -253,8 +253,7 @@ def as_of_schema(number: int, backup: bytes) -> bytes:
     for table in head["contents"]["tables"]:
         its_rows, at = lines[at : at + table["rows"]], at + table["rows"]
         if table["name"] not in known:
-            assert not its_rows, "a row in a later table has no place in the old schema"
-            continue
+            continue  # the old schema had no place for its rows
         stays = [column["name"] in known[table["name"]] for column in table["columns"]]
         table["columns"] = list(compress(table["columns"], stays))
         rows += [json.dumps(list(compress(json.loads(row), stays))).encode() + b"\n" for row in its_rows]
