@@ -51,11 +51,15 @@ class MirrorWatch:
         """Why the cluster cannot be watched, empty where it can."""
         return next(iter(self._troubles.values()), "")
 
-    async def run(self, group: asyncio.TaskGroup) -> None:
-        """Open the streams and return when everything was listed once; an earlier run is forgotten."""
+    def forget(self) -> None:
+        """Forget what an earlier run saw: others may have changed it since."""
+        self._troubles.clear()
         for kind, listed in self._listed.items():
             self._kept[kind] = {}
             listed.clear()
+
+    async def run(self, group: asyncio.TaskGroup) -> None:
+        """Open the streams and return when everything was listed once."""
         sink = Sink(self._replace, self._note, self._forget, self._health)
         copies = f"{self._names.selector},{naming.MIRROR}"
         for kind in self._kept:

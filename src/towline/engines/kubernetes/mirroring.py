@@ -86,6 +86,7 @@ class Mirroring:
         tell: Callable[[str, Sequence[MirrorPlace]], Awaitable[None]],
     ) -> None:
         """Keep what is ordered until cancelled; see the port. May be run again later: it looks anew then."""
+        self._watch.forget()
         self._places.clear()
         self._untold.clear()
         async with asyncio.TaskGroup() as group:
