@@ -18,10 +18,11 @@ from towline.domain.credential import Credential, Password
 from towline.domain.mirror import HandedCopy, Mirror, MirrorOrder, MirrorPlace, PlaceState
 from towline.domain.namespace_selector import NamespaceSelector
 from towline.domain.registry import RegistryAddress
-from towline.engines.kubernetes import access
+from towline.engines.kubernetes import access, mirror_rules
 from towline.engines.kubernetes.cluster import Cluster
 from towline.engines.kubernetes.mirroring import Mirroring
 from towline.engines.kubernetes.naming import Names
+from towline.engines.kubernetes.seen import Metadata, SeenNamespace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -362,6 +363,16 @@ async def test_another_projects_namespace_and_one_that_is_not_allowed_are_refuse
     assert lab.other.place("towline-beta").reason == "it is the namespace of another project of Towline"  # type: ignore[union-attr]
     assert "does not let projects choose it" in lab.other.place("kube-system").reason  # type: ignore[union-attr]
     assert lab.cluster.api.objects.of("secrets") == []
+
+
+@pytest.mark.parametrize(("project", "said"), [("project-alpha", ""), ("project-beta", "another project")])
+def test_a_namespace_that_is_mapped_to_a_project_is_that_ones(project: str, said: str) -> None:
+    names = Names("lab", mapped={project: "web"})
+    order = MirrorOrder(MIRROR, 1, ADDRESS)
+    seen = SeenNamespace(Metadata(name="web"))
+    why = mirror_rules.why_not(order, "web", seen, allowed=("web",), names=names)
+    assert said in why
+    assert bool(why) is bool(said)
 
 
 async def test_of_two_mirrors_with_one_name_the_older_keeps_it(lab: Lab) -> None:

@@ -17,6 +17,7 @@ from towline.engines.kubernetes import naming
 if TYPE_CHECKING:
     from towline.domain.mirror import MirrorOrder
     from towline.engines.kubernetes.mirror_seen import SeenAccount, WaitingPod
+    from towline.engines.kubernetes.naming import Names
     from towline.engines.kubernetes.seen import SeenNamespace, SeenSecret
 
 AT_ONCE = timedelta(seconds=5)
@@ -25,15 +26,16 @@ AT_ONCE = timedelta(seconds=5)
 _MADE_ANEW = frozenset({"ReplicaSet", "Job", "StatefulSet", "DaemonSet", "ReplicationController"})
 
 
-def why_not(order: MirrorOrder, name: str, namespace: SeenNamespace | None, *, allowed: Sequence[str]) -> str:
+def why_not(
+    order: MirrorOrder, name: str, namespace: SeenNamespace | None, *, allowed: Sequence[str], names: Names
+) -> str:
     """Return why a namespace may not have a secret, empty where it may."""
     if not may_mirror_into(allowed, name):
         return "this installation does not let projects choose it"
-    if namespace is None:
-        return ""
-    is_towlines = namespace.metadata.label(naming.MANAGED_BY) == naming.OWNER
-    project = namespace.metadata.label(naming.PROJECT)
-    if is_towlines and project != order.mirror.project_guid:
+    owners = {project for project, mapped in names.mapped.items() if mapped == name}
+    if namespace is not None and namespace.metadata.label(naming.MANAGED_BY) == naming.OWNER:
+        owners.add(namespace.metadata.label(naming.PROJECT))
+    if owners and order.mirror.project_guid not in owners:
         return "it is the namespace of another project of Towline"
     return ""
 

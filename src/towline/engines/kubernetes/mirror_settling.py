@@ -103,7 +103,13 @@ class Settling:
         return places
 
     def _refusal(self, order: MirrorOrder, namespace: str) -> str:
-        return mirror_rules.why_not(order, namespace, self._watch.namespace(namespace), allowed=self._allowed)
+        return mirror_rules.why_not(
+            order,
+            namespace,
+            self._watch.namespace(namespace),
+            allowed=self._allowed,
+            names=self._names,
+        )
 
     async def _copy(  # noqa: PLR0911  (one line a reason)
         self, order: MirrorOrder, namespace: str, hand_out: HandOut
