@@ -211,13 +211,8 @@ async def _kubernetes(order: _Order) -> Housed:
     order.closing.push_async_callback(engine.close)
     if not order.is_own:
         return Housed(engine, engine, engine.start)
-    mirrors = Mirroring(
-        cluster,
-        names,
-        allowed=order.config.kubernetes_mirror_namespaces,
-        clock=utc_now,
-        jitter=random.random,
-    )
+    allowed = order.config.kubernetes_mirror_namespaces
+    mirrors = Mirroring(cluster, names, allowed=allowed, clock=utc_now, jitter=random.random)
     return Housed(engine, engine, engine.start, mirrors=mirrors)
 
 
