@@ -28,6 +28,7 @@ from bench.table import OVER, at_least, at_most, best, heading, row
 from towline.store.sqlite import SqliteStore
 
 TRIES = 5
+UNLIMITED = ("--requests-per-address", "0", "--requests-per-token", "0")
 EMAIL, PASSWORD = "bench@example.com", "bench-password"
 
 
@@ -102,7 +103,7 @@ def _server() -> tuple[Client, int]:
 
     def start() -> None:
         nonlocal pid
-        pid = place.start("towline", place.serve(data, client.port))
+        pid = place.start("towline", [*place.serve(data, client.port), *UNLIMITED])
         while client.ask("GET", "/healthz")[0] != 200:
             time.sleep(0.002)
 

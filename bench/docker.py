@@ -115,6 +115,7 @@ def _server(engine: _Engine) -> tuple[Client, int]:
     client = Client(registry.free_port())
     serve = [place.towline(), "serve", "--data", data, "--port", str(client.port), "--engine", "docker"]
     options = ["--docker-host", engine.host, "--docker-network", "host", "--log-level", "warning"]
+    options += ["--requests-per-address", "0", "--requests-per-token", "0"]
     pid = place.start("towline-docker", [*serve, *options])
     place.wait_for("the server", lambda: True if client.ask("GET", "/readyz")[0] == 200 else None)
     client.sign_in(EMAIL, PASSWORD)

@@ -2,9 +2,11 @@
 
 import http.client
 import json
+import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from parts.require import require
-from parts.server import Server, running_server, until
+from parts.server import EMAIL, PASSWORD, Server, running_server, until
 
 SECRET = json.dumps({"metadata": {"name": "late"}, "spec": {"type": "Opaque", "data": {"K": "v"}}}).encode()
 
@@ -88,3 +90,26 @@ def test_a_request_that_never_ends_holds_the_end_up_no_longer_than_was_set(tmp_p
         begun(server, "POST", "/v2/secrets/", SECRET, sent=10),
     ):
         assert server.stop() == 0
+
+
+def test_who_watches_events_on_the_command_line_is_told_how_to_go_on(tmp_path: Path) -> None:
+    require("runc")
+    require("root")
+    environ = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "home")}
+    with running_server(tmp_path) as server:
+        towline = [sys.executable, "-m", "towline"]
+        login = [*towline, "login", f"http://127.0.0.1:{server.port}", "--email", EMAIL, "--password-stdin"]
+        subprocess.run(login, input=PASSWORD.encode(), env=environ, check=True, capture_output=True)
+        hook = {"metadata": {"name": "ops"}, "spec": {"url": f"http://127.0.0.1:{server.port}/"}}
+        server.call("POST", "/v2/webhooks/", hook)
+        watch = [*towline, "event", "watch", "--since", "0", "-o", "json"]
+        with subprocess.Popen(
+            watch, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as watching:
+            assert watching.stdout is not None
+            server.call("POST", "/v2/webhooks/ops/test/")
+            assert json.loads(watching.stdout.readline())["subject"]["name"] == "ops"
+            assert server.stop() == 0
+            _, said = watching.communicate(timeout=30)
+    assert watching.returncode == 1
+    assert said == "towline: the server ended the stream; go on with: towline event watch --since 1\n"

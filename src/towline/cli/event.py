@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from towline.cli import flags
 from towline.cli.client import opened
 from towline.cli.documents import text_at
-from towline.cli.output import say, show
+from towline.cli.output import say, show, tell
 
 if TYPE_CHECKING:
     import argparse
@@ -24,7 +24,7 @@ examples:
   towline event watch --since 120 -o json | jq -r .text
 """
 
-_DATA = b"data: "
+_DATA, _ID = b"data: ", b"id: "
 _COLUMNS = ("AT", "KIND", "WHAT HAPPENED")
 
 
@@ -64,12 +64,17 @@ def _list(args: argparse.Namespace) -> int:
 
 def _watch(args: argparse.Namespace) -> int:
     since = {} if args.since is None else {"since": str(args.since)}
+    last = ""
     for line in opened(args).lines("/v2/events/stream/", **since):
+        if line.startswith(_ID):
+            last = line.removeprefix(_ID).decode().strip()
         if not line.startswith(_DATA):
             continue  # the event's name and place, or a sign of life
         event = json.loads(line.removeprefix(_DATA))
         say(json.dumps(event) if args.output == "json" else "  ".join(_row(event)))
-    return 0
+    go_on = f"towline event watch --since {last}" if last else "towline event watch"
+    tell(f"towline: the server ended the stream; go on with: {go_on}")
+    return 1
 
 
 def _row(event: Document) -> tuple[str, ...]:
