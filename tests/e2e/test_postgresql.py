@@ -1,0 +1,86 @@
+"""Two real servers on one PostgreSQL: one installation, whichever answers; clear words while it is away."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from parts import postgres
+from parts.registry import free_port
+from parts.require import require
+from parts.server import Server, running_server, until
+from towline.store.keyring import Keyring
+
+
+@pytest.fixture(scope="module")
+def database():
+    """A PostgreSQL that may be stopped."""
+    require("PostgreSQL")
+    with postgres.running_server() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def servers(database, tmp_path_factory):
+    """Two servers with data folders of their own, the same database and the same keyring."""
+    require("runc")
+    require("root")
+    keyring = tmp_path_factory.mktemp("keyring") / "keyring.json"
+    Keyring.at(keyring)
+    address = database.database()
+    settings = {
+        "TOWLINE_DATABASE": address.url.replace("@", f":{postgres.PASSWORD}@", 1),
+        "TOWLINE_KEYRING": keyring.read_text(),
+    }
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as running:
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        first = running.enter_context(running_server(tmp_path_factory.mktemp("first")))
+        other = Server(
+            tmp_path_factory.mktemp("other"), free_port(), token=first.token, project=first.project
+        )
+        other.start()
+        running.callback(other.stop)
+        yield first, other
+
+
+def opaque(name, value="one"):
+    spec = {"type": "Opaque", "data": {"KEY": value}}
+    return {"kind": "Secret", "metadata": {"name": name}, "spec": spec}
+
+
+def test_what_one_server_was_told_the_other_knows(servers):
+    first, other = servers
+    made = first.call("POST", "/v2/secrets/", opaque("shared"))
+    assert other.call("GET", "/v2/secrets/shared/")["metadata"]["guid"] == made["metadata"]["guid"]
+    other.call("PUT", "/v2/secrets/shared/", opaque("shared", "two"))
+    other.call("DELETE", "/v2/secrets/shared/")
+    assert first.ask("GET", "/v2/secrets/shared/")[0] == 404
+
+
+def test_an_outage_is_told_with_its_cause_and_ends_by_itself_without_loss(servers, database):
+    first, other = servers
+    first.call("POST", "/v2/secrets/", opaque("before"))
+    database.stop("immediate")
+    try:
+        until(lambda: first.ask("GET", "/v2/secrets/before/")[0] == 503, "the outage to be told")
+        status, content = first.ask("POST", "/v2/secrets/", opaque("during"))
+        assert (status, b"the database is out of reach" in content) == (503, True)
+        until(lambda: b"out of reach" in first.ask("GET", "/readyz")[1], "the reason")
+        assert first.ask("GET", "/healthz")[0] == 200
+    finally:
+        database.start()
+    for server in (first, other):
+        until(lambda each=server: each.ask("GET", "/readyz")[0] == 200, "the server to be ready again")
+        assert server.call("GET", "/v2/secrets/before/")["metadata"]["name"] == "before"
+    assert other.ask("GET", "/v2/secrets/during/")[0] == 404
+    other.call("POST", "/v2/secrets/", opaque("after"))
+    assert first.call("GET", "/v2/secrets/after/")
+
+
+def test_the_password_of_the_database_is_shown_nowhere(servers):
+    first, other = servers
+    secret = postgres.PASSWORD.encode()
+    for server in (first, other):
+        assert secret not in Path(f"/proc/{server.process.pid}/cmdline").read_bytes()
+        assert secret not in server.log.read_bytes() + server.replies
