@@ -34,7 +34,6 @@ def private(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealRegistry]:
     folder = tmp_path_factory.mktemp("private")
     with running_registry(folder, auth=htpasswd_auth(folder)) as registry:
         push(registry, busybox_layout(folder / "one", command=("sh", "-c", LOOP)), "team/app:1")
-        push(registry, busybox_layout(folder / "two", command=("sh", "-c", f"{LOOP} #2")), "team/app:2")
         yield registry
 
 
@@ -60,19 +59,21 @@ def keys(dockerd: Dockerd) -> dict[str, str]:
     return {each: (dockerd.folder / f"{each}.pem").read_text() for each in ("ca", "cert", "key")}
 
 
-def package(server: Server, registry: RealRegistry, version: str = "v1", tag: str = "1") -> None:
-    if version == "v1":
-        server.call("POST", "/v2/secrets/", secret(registry))
+def package(server: Server, registry: RealRegistry, command: tuple[str, ...] = ()) -> None:
+    """Make the package ``app`` of the private image; without ``command`` the image's own runs."""
+    server.call("POST", "/v2/secrets/", secret(registry))
     pull = {"depends": {"kind": "secret", "nameOrGUID": "pull"}}
-    docker = {"image": f"{registry.netloc}/team/app:{tag}", "pullSecret": pull}
-    run = {"name": "app", "type": "docker", "docker": docker}
+    docker = {"image": f"{registry.netloc}/team/app:1", "pullSecret": pull}
+    run: dict[str, object] = {"name": "app", "type": "docker", "docker": docker}
+    if command:
+        run["command"] = list(command)
     spec = {"runtime": "cloud", "cloud": {"replicas": 1}, "executables": [run]}
-    body = {"kind": "Package", "metadata": {"name": "app", "version": version}, "spec": spec}
+    body = {"kind": "Package", "metadata": {"name": "app", "version": "v1"}, "spec": spec}
     server.call("POST", "/v2/packages/", body)
 
 
-def wish(name: str, engine: str = "", version: str = "v1") -> dict[str, object]:
-    depends = {"kind": "package", "nameOrGUID": "app", "version": version}
+def wish(name: str, engine: str = "") -> dict[str, object]:
+    depends = {"kind": "package", "nameOrGUID": "app", "version": "v1"}
     labels = {LABEL: engine} if engine else {}
     return {
         "kind": "Deployment",

@@ -25,7 +25,7 @@ examples:
   towline engine add shed unix:///run/docker-2.sock
   towline engine add rack1 tcp://10.0.0.7:2376 --tls-ca ca.pem --tls-cert cert.pem --tls-key key.pem
   towline engine add rack2 ssh://towline@rack2.example.com
-  towline engine add swarm ssh://towline@manager.example.com --kind swarm
+  towline engine add herd  ssh://towline@manager.example.com --kind swarm
   kubectl config view --raw --flatten --minify | towline engine add prod kubernetes --kubeconfig -
   towline engine list
   towline engine set-default rack1 --project robots
