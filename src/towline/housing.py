@@ -183,11 +183,7 @@ async def _kubernetes(order: _Order) -> Housed:
         from towline.engines.kubernetes.engine import KubernetesEngine  # noqa: PLC0415
         from towline.engines.kubernetes.mirroring import Mirroring  # noqa: PLC0415
     except ImportError as error:
-        raise InvalidInput(
-            "engine",
-            problem=f"kubernetes needs the library {error.name}",
-            rule="install it: pip install 'towline[kubernetes]'",
-        ) from error
+        raise _lacks(error) from error
     spec = order.record.spec
     if order.is_own:
         cluster = access.cluster(order.config.kubernetes_kubeconfig, context=spec.context)
@@ -214,6 +210,11 @@ async def _kubernetes(order: _Order) -> Housed:
     allowed = order.config.kubernetes_mirror_namespaces
     mirrors = Mirroring(cluster, names, allowed=allowed, clock=utc_now, jitter=random.random)
     return Housed(engine, engine, engine.start, mirrors=mirrors)
+
+
+def _lacks(error: ImportError) -> InvalidInput:
+    problem = f"kubernetes needs the library {error.name}"
+    return InvalidInput("engine", problem=problem, rule="install it: pip install 'towline[kubernetes]'")
 
 
 def _mapped(texts: Iterable[str]) -> Mapping[str, str]:

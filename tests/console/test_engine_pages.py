@@ -157,6 +157,7 @@ async def test_the_form_of_a_deployment_offers_engines_where_there_are_several(v
 async def test_the_page_is_for_those_who_run_the_installation(visitor) -> None:
     await visitor.sign_in()
     assert ">ENGINES<" in await visitor.see("")
+    assert "/new/engine" in await visitor.see("/find?q=engine")
     max_ = await visitor.world.member("max@example.com", role="project_admin")
     eve = await visitor.world.accounts.create_user(
         email="eve@example.org", password=Password(JANES_PASSWORD), organization="others", project="theirs"
@@ -166,6 +167,8 @@ async def test_the_page_is_for_those_who_run_the_installation(visitor) -> None:
         await visitor.sign_in(email)
         home = await visitor.client.get(f"/projects/{project.guid}")
         assert (home.status_code, ">ENGINES<" in home.text) == (200, False)
+        found = await visitor.client.get(f"/projects/{project.guid}/find?q=engine")
+        assert (found.status_code, "/engine" in found.text) == (200, False)
         token = re.search(r'name="form_token" value="([0-9a-f]+)"', home.text)
         for method, path in (
             ("GET", "engines"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from towline.console.visit import Room, Visit
 
 MOST = 12
-_PAGES = (
+Page = tuple[str, str, tuple[str, ...], Permission]
+"""An icon's name, what the page is called, its address, and who may go there."""
+
+_PAGES: Sequence[Page] = (
     ("layout-dashboard", "Overview", (), Permission.VIEW),
     ("key", "Secrets", ("secrets",), Permission.VIEW),
     ("plus", "Add new secret", ("new", "secret"), Permission.MANAGE_SECRETS),
@@ -31,6 +35,10 @@ _PAGES = (
     ("list-search", "Audit", ("audit",), Permission.MANAGE_PROJECT),
     ("users", "Members & tokens", ("members",), Permission.VIEW),
     ("settings", "Settings", ("settings",), Permission.VIEW),
+)
+_OF_THE_INSTALLATION: Sequence[Page] = (
+    ("server", "Engines", ("engines",), Permission.MANAGE_ORGANIZATION),
+    ("plus", "Add engine", ("new", "engine"), Permission.MANAGE_ORGANIZATION),
 )
 
 Found = tuple[str, str, str, str]
@@ -48,6 +56,8 @@ class FindPage:
         visit = await self._room.visit(request)
         text = request.query_params.get("q", "").strip()
         found = list(islice(_pages(visit, text), MOST))
+        if await self._room.services.engines.may(visit.access.principal):
+            found += _pages(visit, text, among=_OF_THE_INSTALLATION)
         if text:
             found = [*await self._things(visit, text), *found][:MOST]
         return HTMLResponse(visit.fragment("find.html", {"found": found}), headers=HEADERS)
@@ -68,7 +78,7 @@ class FindPage:
         return sorted(found, key=lambda each: (not each[1].startswith(text), text not in each[1], each[1]))
 
 
-def _pages(visit: Visit, text: str) -> Iterator[Found]:
-    for symbol, name, parts, permission in _PAGES:
+def _pages(visit: Visit, text: str, *, among: Sequence[Page] = _PAGES) -> Iterator[Found]:
+    for symbol, name, parts, permission in among:
         if text.casefold() in name.casefold() and visit.access.may(permission):
             yield symbol, name, "page", visit.at(*parts)

@@ -179,7 +179,10 @@ class Fleet:
     async def _watch(self, opened: _Opened) -> None:
         while True:
             await asyncio.sleep(AT_REST if opened.now.health.answers else IN_TROUBLE)
-            await self._look(opened)
+            try:
+                await self._look(opened)
+            except Exception:  # a defect in one look must not end the looking
+                log.exception("engine.look_failed", engine=opened.record.name)
 
     async def _look(self, opened: _Opened) -> None:
         """Note whether an engine answers; ``since`` changes only when that does."""

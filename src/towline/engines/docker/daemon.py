@@ -106,15 +106,15 @@ class Daemon:
         Two daemons of one machine have the same ID where that is made from the machine's key: their folders
         differ.
         """
-        info = await self.ask("GET", "/info", patience=_CONNECT)
+        info = await self.ask("GET", "/info", patience=_CONNECT) or {}
         cluster = ((info.get("Swarm") or {}).get("Cluster") or {}).get("ID")
         ident, root = str(info.get("ID") or ""), str(info.get("DockerRootDir") or "")
         return (f"docker:{ident}:{root}", *([f"swarm:{cluster}"] if cluster else []))
 
     async def room(self) -> Room:
         """Return what the Engine keeps."""
-        used = await self.ask("GET", "/system/df", {"type": "image"})
-        info = await self.ask("GET", "/info")
+        used = await self.ask("GET", "/system/df", {"type": "image"}) or {}
+        info = await self.ask("GET", "/info") or {}
         free = (
             await asyncio.to_thread(_free, str(info.get("DockerRootDir") or "")) if self._is_local else None
         )
