@@ -29,6 +29,7 @@ from towline.services.packages import Packages
 from towline.services.projects import Projects
 from towline.services.proofs import Proofs
 from towline.services.registries import Registries
+from towline.services.secret_uses import SecretUses
 from towline.services.secrets import Secrets
 from towline.services.standings import Standings
 from towline.services.tally import Tally
@@ -90,6 +91,7 @@ class Services:
     mirrors: Mirrors
     tally: Tally
     audit: Audit
+    secret_uses: SecretUses
     views: Views
     engines: InstallationEngines
 
@@ -147,6 +149,7 @@ def services_on(parts: Parts) -> Services:
         ),
         tally=tally,
         audit=Audit(store=store),
+        secret_uses=SecretUses(store=store),
         views=Views(store=store),
         engines=InstallationEngines(
             store=store, vault=parts.vault, doors=parts.engines, bell=bell, clock=utc_now, new_guid=new_guid

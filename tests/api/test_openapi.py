@@ -35,6 +35,7 @@ SERVICES = (
     "device_logins",
     "projects",
     "secrets",
+    "secret_uses",
     "packages",
     "deployments",
     "proofs",

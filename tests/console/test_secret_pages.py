@@ -1,5 +1,6 @@
 """SECRETS, as a person fills the forms in: the flow of the mission, errors, changes, deleting; no scripts."""
 
+import json
 import re
 from html import escape, unescape
 from urllib.parse import quote
@@ -9,6 +10,7 @@ import pytest
 from parts.world import JANE, docker_draft, package_draft
 from towline.console.presets import PRESETS
 from towline.domain.account import ProjectRole
+from towline.domain.audit import Door
 from towline.domain.credential import Password
 from towline.domain.errors import NotFound
 from towline.domain.proof import Verdict
@@ -376,3 +378,18 @@ async def test_what_one_copies_into_a_shell_holds_no_image_that_is_none(jane, wo
     good = f"{REGISTRY}/team/app:1"
     await world.packages.create(world.access, package_draft("b", image=good, secret="pull"))
     assert f"--image {good}" in await jane.see("/secrets/pull")
+
+
+async def test_all_uses_of_a_secret_are_a_page_with_filters_and_a_file(jane, world):
+    await world.secrets.create(
+        world.access, docker_draft(registry=REGISTRY, username="jane", password="right")
+    )
+    project, facts = world.access.project.guid, (("peer", "192.0.2.9"), ("token", "ci <1>"))
+    await world.keychain.login(project, "pull", door=Door.EXPORT, actor="robot@example.com", facts=facts)
+    assert f'href="{jane.home}/secrets/pull/uses"' in await jane.see("/secrets/pull")
+    page = await jane.see("/secrets/pull/uses")
+    for text in ("robot@example.com", "by token ci &lt;1&gt;", "192.0.2.9", "export"):
+        assert text in page
+    assert "No use fits this." in await jane.see("/secrets/pull/uses?outcome=refused")
+    lines = (await jane.see("/secrets/pull/uses.jsonl?door=export")).splitlines()
+    assert [json.loads(line)["actor"] for line in lines] == ["robot@example.com"]

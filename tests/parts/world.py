@@ -46,6 +46,7 @@ from towline.services.packages import Packages
 from towline.services.projects import Projects
 from towline.services.proofs import Proofs
 from towline.services.registries import Registries
+from towline.services.secret_uses import SecretUses
 from towline.services.secrets import Secrets
 from towline.services.standings import Standings
 from towline.services.tally import Tally
@@ -121,6 +122,7 @@ class World:
     device_logins: DeviceLogins
     projects: Projects
     audit: Audit
+    secret_uses: SecretUses
     views: Views
     access: Access
 
@@ -348,6 +350,7 @@ async def _world(store: Store, present: Present, present_public: Present, *, vau
         ),
         projects=Projects(store=store, clock=clock, new_guid=new_guid, on_change=accounts.forget_access),
         audit=Audit(store=store),
+        secret_uses=SecretUses(store=store),
         views=Views(store=store),
         access=await _jane(accounts),
     )

@@ -39,6 +39,7 @@ PAGES = {
     "secret-rotate": "/secrets/ci-pull/edit?rotate",
     "secret-delete": "/secrets/ci-pull/delete",
     "secret-opaque": "/secrets/app-keys",
+    "secret-uses": "/secrets/ci-pull/uses",
     "secret-missing": "/secrets/nothing-of-the-kind",
     "project-new": "/new/project",
     "packages": "/packages",

@@ -33,6 +33,7 @@ from towline.api.projects import ProjectsApi
 from towline.api.registries import RegistriesApi
 from towline.api.secrets import SecretsApi
 from towline.api.tokens import TokensApi
+from towline.api.uses import UsesApi
 from towline.services.leaving import Leaving
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from towline.services.proofs import Proofs
     from towline.services.rates import Rates
     from towline.services.registries import Registries
+    from towline.services.secret_uses import SecretUses
     from towline.services.secrets import Secrets
     from towline.services.tally import Tally
     from towline.services.tool_logins import ToolLogins
@@ -82,6 +84,8 @@ class UseCases(Protocol):
     def projects(self) -> Projects: ...
     @property
     def secrets(self) -> Secrets: ...
+    @property
+    def secret_uses(self) -> SecretUses: ...
     @property
     def packages(self) -> Packages: ...
     @property
@@ -130,6 +134,7 @@ def build(
         *PeopleApi(services.accounts).operations(),
         *ProjectsApi(services.projects).operations(),
         *SecretsApi(services.secrets).operations(),
+        *UsesApi(services.secret_uses).operations(),
         *DoorsApi(services.doors, services.tool_logins, services.handouts).operations(),
         *MirrorsApi(services.mirrors).operations(),
         *PreflightApi(services.proofs).operations(),

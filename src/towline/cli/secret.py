@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from towline.cli import findings, flags, secret_export, secret_import, secret_mirror
+from towline.cli import findings, flags, secret_export, secret_import, secret_mirror, secret_uses
 from towline.cli.client import opened, part
 from towline.cli.documents import at, documents_at, text_at
 from towline.cli.output import say, show, show_one, tell
@@ -25,6 +25,7 @@ examples:
       --registry https://registry.example.com --username robot --password-stdin
   printf %s "$TOKEN" | towline secret create hub --docker-hub --username jane --password-stdin
   towline secret create app-keys --opaque --from-env-file .env
+  towline secret uses my-registry --since 2026-01-01
   towline secret verify my-registry --image registry.example.com/team/app:1.0
   towline secret export my-registry --format kubernetes --namespace prod --reveal | kubectl apply -f -
   towline secret mirror add my-registry --namespace prod --service-account default
@@ -80,6 +81,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     verify.add_argument("--image", metavar="REF", help="an image that the secret must be able to pull")
     flags.output(verify)
     secret_export.add(group)
+    secret_uses.add(group)
     secret_mirror.add(group)
 
 

@@ -26,6 +26,7 @@ from towline.console.session import Sessions
 from towline.console.setup import SetupPage
 from towline.console.signin import SignInPage
 from towline.console.templating import assets
+from towline.console.uses import UsesPage
 from towline.console.visit import Room, shown
 from towline.services.leaving import Leaving
 
@@ -73,6 +74,7 @@ def _outside(room: Room) -> Iterator[_Row]:
 
 
 def _secrets(room: Room) -> Iterator[_Row]:
+    uses = UsesPage(room)
     secrets, new, mirrors = SecretsPages(room), NewSecretPages(room), MirrorsPages(room)
     base, made = "/projects/{project}/secrets", "/projects/{project}/new/secret"
     yield "GET", base, secrets.index
@@ -90,6 +92,8 @@ def _secrets(room: Room) -> Iterator[_Row]:
     yield "GET", f"{base}/{{name}}", secrets.show
     yield "GET", f"{base}/{{name}}/live", secrets.watch
     yield "POST", f"{base}/{{name}}/verify", secrets.verify
+    yield "GET", f"{base}/{{name}}/uses", uses.show
+    yield "GET", f"{base}/{{name}}/uses.jsonl", uses.export
     yield "GET", f"{base}/{{name}}/edit", new.edit
     yield "POST", f"{base}/{{name}}/edit", new.submit_edit
     yield "POST", f"{base}/{{name}}/edit/test", new.try_docker

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from towline.services.packages import Packages
     from towline.services.projects import Projects
     from towline.services.proofs import Proofs
+    from towline.services.secret_uses import SecretUses
     from towline.services.secrets import Secrets
     from towline.services.views import Views
 
@@ -74,6 +75,8 @@ class UseCases(Protocol):
     def engines(self) -> InstallationEngines: ...
     @property
     def audit(self) -> Audit: ...
+    @property
+    def secret_uses(self) -> SecretUses: ...
     @property
     def views(self) -> Views: ...
 
