@@ -50,7 +50,7 @@ def test_a_server_goes_on_elsewhere_with_what_a_backup_of_it_held(server: Server
     new = Server(tmp_path, free_port())
     with_keyring(server, new.data)
     back = admin("restore", file, "--data", new.data)
-    assert (back.returncode, "all 1 sealed values open" in back.stdout) == (0, True), back.stderr
+    assert (back.returncode, "all 2 sealed values open" in back.stdout) == (0, True), back.stderr
     new.start()
     try:
         new.token, new.project = server.token, server.project
@@ -69,7 +69,7 @@ def test_programs_read_what_was_kept_and_verified(server: Server, tmp_path: Path
     assert verified.returncode == 0, verified.stderr
     told = json.loads(verified.stdout)
     assert (told["sealed"], told["audit"]) == (
-        {"values": 1, "unreadable": []},
+        {"values": 2, "unreadable": []},
         {"whole": True, "brokenAt": None},
     )
     assert kept.pop("keyring") == {"keptIn": str(server.data / "keyring.json"), "copiedTo": None}
