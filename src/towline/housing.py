@@ -189,12 +189,9 @@ async def _kubernetes(order: _Order) -> Housed:
         cluster = access.cluster(order.config.kubernetes_kubeconfig, context=spec.context)
     else:
         cluster = access.given_cluster(order.keys.kubeconfig, context=spec.context)
-    names = naming.Names(
-        await _installation(order.store),
-        prefix=spec.namespace_prefix,
-        namespace=spec.namespace,
-        mapped=_mapped(order.config.kubernetes_project_namespaces) if order.is_own else {},
-    )
+    mapped = _mapped(order.config.kubernetes_project_namespaces) if order.is_own else {}
+    installation = await _installation(order.store)
+    names = naming.Names(installation, spec.namespace_prefix, namespace=spec.namespace, mapped=mapped)
     field = "kubernetes_platform" if order.is_own else "spec.platform"
     engine = KubernetesEngine(
         cluster,

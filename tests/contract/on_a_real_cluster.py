@@ -27,7 +27,7 @@ from parts.images import folders_layout
 from parts.registry import RealRegistry, push
 from towline.domain.causes import FindingCode
 from towline.domain.credential import Credential, Password
-from towline.domain.errors import PullRefused
+from towline.domain.errors import NotAllowed, PullRefused
 from towline.domain.mirror import HandedCopy, Mirror, MirrorOrder, MirrorPlace, PlaceState
 from towline.domain.package import LivenessProbe, RestartPolicy
 from towline.domain.proof import Platform
@@ -36,13 +36,15 @@ from towline.domain.workload import Drift, PullAccess, ReplicaState, Workload
 from towline.engines.kubernetes import access, rights
 from towline.engines.kubernetes.cluster import Cluster
 from towline.engines.kubernetes.engine import KubernetesEngine
+from towline.engines.kubernetes.installation.carrying_out import CarryingOut, Outcome, Step
+from towline.engines.kubernetes.installation.options import Options
 from towline.engines.kubernetes.mirror_seen import SeenAccount
 from towline.engines.kubernetes.mirroring import Mirroring
 from towline.engines.kubernetes.naming import Names
 from towline.engines.kubernetes.seen import SeenDeployment, SeenPod, SeenSecret
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 REGISTRY = os.environ.get("TOWLINE_E2E_REGISTRY", "127.0.0.1:5099")
 USERNAME = os.environ.get("TOWLINE_E2E_USERNAME", "puller")
@@ -249,3 +251,28 @@ async def test_a_secret_is_mirrored_to_a_service_account_and_taken_away_again(la
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {},
+        {"database_secret": "towline-database", "replicas": 3, "tls_secret": "towline-tls"},
+        {"host": "towline.example.com", "ingress_tls_secret": "cert", "mirror_namespaces": ("shop-*",)},
+    ],
+    ids=str,
+)
+async def test_the_api_server_takes_everything_that_an_installation_holds(choice: Mapping[str, Any]) -> None:
+    """A trial (``dryRun=All``) keeps nothing; it needs the rights of a cluster admin."""
+    steps: list[Step] = []
+    options = Options(image="registry.example.com/towline:1", name=INSTANCE, namespace="default", **choice)
+    cluster = Cluster(access.configuration())
+    try:
+        await CarryingOut(cluster, options, tell=steps.append, is_trial=True).apply(
+            fresh=lambda: Password("{}")
+        )
+    except NotAllowed as refused:
+        pytest.skip(f"this account may not install: {refused}")
+    finally:
+        await cluster.close()
+    assert {step.outcome for step in steps} == {Outcome.KEPT, Outcome.ACCEPTED}, steps

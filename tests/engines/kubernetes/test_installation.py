@@ -139,6 +139,8 @@ def test_postgresql_has_replicas_on_several_nodes_and_no_volume():
     assert (deployment["replicas"], deployment["strategy"]["type"]) == (3, "RollingUpdate")
     assert "topologySpreadConstraints" in pod("with PostgreSQL")
     assert ("PersistentVolumeClaim", "towline") not in made("with PostgreSQL")
+    assert environment("with PostgreSQL")["TOWLINE_DRAIN_NOTICE_SECONDS"] == "5"
+    assert "TOWLINE_DRAIN_NOTICE_SECONDS" not in environment("as it comes")
     (url,) = (each for each in pod("with PostgreSQL")["containers"][0]["env"] if "valueFrom" in each)
     assert url["valueFrom"]["secretKeyRef"] == {"name": "towline-database", "key": "url"}
 

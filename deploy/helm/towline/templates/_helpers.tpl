@@ -80,6 +80,9 @@ subjects:
   (list "port" "8420")
   (list "engine" "kubernetes")
   (list "keyring_command" "cat /etc/towline/keyring/keyring.json") }}
+{{- if .Values.databaseSecret }}
+{{- $settings = append $settings (list "drain_notice_seconds" "5") }}
+{{- end }}
 {{- with .Values.watchNamespaces }}
 {{- $settings = append $settings (list "kubernetes_namespace" (first .)) }}
 {{- end }}

@@ -150,6 +150,8 @@ def _environment(options: Options) -> Iterable[dict[str, Any]]:
         "engine": "kubernetes",
         "keyring_command": f"cat {_KEYRING}/{KEYRING_FILE}",
     }
+    if not options.is_sqlite:  # the others are asked instead, once the Service has heard of it
+        settings["drain_notice_seconds"] = "5"
     if options.watch_namespaces:
         settings["kubernetes_namespace"] = options.watch_namespaces[0]
     if options.mirror_namespaces:
