@@ -37,11 +37,11 @@ class Readers:
 
     async def glance(self, question: Callable[[Transaction], T]) -> T:
         """Answer where each statement may see its own moment."""
-        return await self._answered(lambda raw: question(AllRows(Connection(raw))))
+        return await self._answered(lambda _, rows: question(rows))
 
     async def read(self, question: Callable[[Transaction], T]) -> T:
         """Answer on one consistent view."""
-        return await self._answered(lambda raw: _at_one_moment(raw, question))
+        return await self._answered(lambda raw, rows: _at_one_moment(raw, rows, question))
 
     async def size(self) -> int:
         """Return how many bytes the database takes."""
@@ -53,7 +53,7 @@ class Readers:
         for raw in self._open:
             raw.close()
 
-    async def _answered(self, ask: Callable[[Raw], T]) -> T:
+    async def _answered(self, ask: Callable[[Raw, AllRows], T]) -> T:
         loop = asyncio.get_running_loop()
         try:
             asked = loop.run_in_executor(self._threads, self._answer, ask)
@@ -61,12 +61,12 @@ class Readers:
             raise StoreFailed("the store is closed") from error
         return await asked
 
-    def _answer(self, ask: Callable[[Raw], T]) -> T:
+    def _answer(self, ask: Callable[[Raw, AllRows], T]) -> T:
         """Ask, again on a fresh connection where the old one broke: a question may be asked twice."""
         for _ in range(MOST_TRIES):
             raw = self._connected()
             try:
-                return ask(raw)
+                return ask(raw, self._mine.rows)
             except psycopg.Error as error:
                 if not raw.closed:
                     raise StoreFailed(f"the database did not answer: {reason(error)}") from None
@@ -78,6 +78,7 @@ class Readers:
         raw: Raw | None = getattr(self._mine, "raw", None)
         if raw is None:
             raw = self._mine.raw = self._line.connected(*_SETUP)
+            self._mine.rows = AllRows(Connection(raw))
             self._open.add(raw)
         return raw
 
@@ -87,15 +88,15 @@ class Readers:
         self._mine.raw = None
 
 
-def _at_one_moment(raw: Raw, question: Callable[[Transaction], T]) -> T:
+def _at_one_moment(raw: Raw, rows: AllRows, question: Callable[[Transaction], T]) -> T:
     command(raw, _BEGIN)
     try:
-        return question(AllRows(Connection(raw)))
+        return question(rows)
     finally:
         if not raw.closed:
             command(raw, b"COMMIT")  # nothing to undo; ROLLBACK would make psycopg forget what it prepared
 
 
-def _size(raw: Raw) -> int:
+def _size(raw: Raw, _: AllRows) -> int:
     (size,) = Connection(raw).execute("SELECT pg_database_size(current_database())").fetchone() or (0,)
     return int(size)
