@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -142,3 +143,17 @@ def test_a_socket_that_is_not_there_and_an_engine_that_is_here_already_are_refus
     status, said = server.ask("POST", "/v2/engines/", {**body, "spec": {"address": address(sshd, dockerd)}})
     assert (status, b"under the name 'here'" in said) == (409, True)
     assert tunnels(server) == []
+
+
+def test_a_tunnel_that_is_killed_is_made_again(
+    server: Server, sshd: Sshd, dockerd: Dockerd, private: RealRegistry
+) -> None:
+    add(server, "afar", {"address": address(sshd, dockerd), "network": "host"})
+    package(server, private)
+    deploy(server, "talker", "afar")
+    until(lambda: is_running(server, "talker"), "the deployment to run")
+    [before] = tunnels(server)
+    os.kill(before, signal.SIGKILL)
+    until(lambda: tunnels(server) not in ([], [before]), "another tunnel")
+    until(lambda: is_running(server, "talker"), "the deployment to be seen again")
+    assert len(dockerd.containers()) == 1

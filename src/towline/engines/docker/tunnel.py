@@ -91,6 +91,7 @@ class Tunnel:
 
     async def _begin(self) -> None:
         await self._check_host()
+        self.path.unlink(missing_ok=True)  # what an ssh that was killed left would be taken for the new one's
         process = await asyncio.create_subprocess_exec(
             *_argv(self._address, self.path),
             stdin=asyncio.subprocess.DEVNULL,
