@@ -34,6 +34,7 @@ MAY_REVEAL = {
     "towline/engines/kubernetes/secret_documents.py",
     "towline/engines/swarm/document.py",
     "towline/keychain/service_accounts.py",
+    "towline/notices/audit_sinks.py",
     "towline/notices/letters.py",
     "towline/notices/mail.py",
     "towline/registry/auth.py",

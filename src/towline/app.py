@@ -23,7 +23,7 @@ from towline.domain.engine import EngineKeys
 from towline.domain.errors import StoreFailed
 from towline.domain.retention import Retention
 from towline.housing import opener, own_engine
-from towline.keeping import KEYRING_SETTING, audit_trail_of, keeping
+from towline.keeping import KEYRING_SETTING, audit_streams_of, audit_trail_of, keeping
 from towline.keychain.service_accounts import ClusterTokens
 from towline.keychain.stored import StoredKeychain
 from towline.listening import alone_in, listening, machine_of, room_for_connections, shown
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from towline.notices import NoticeCourier
     from towline.ports import Bell, MirrorTarget, Store, Vault
     from towline.services.accounts import Accounts
+    from towline.services.audit_streams import AuditStreams
     from towline.services.audit_trail import AuditTrail
 
 log = structlog.get_logger("towline.app")
@@ -84,6 +85,7 @@ class Application:
     pruning: Pruning
     key_watch: KeyWatch
     audit_trail: AuditTrail
+    audit_streams: AuditStreams | None
 
 
 async def serve(config: Config, *, announce: Callable[[str], None]) -> None:
@@ -196,6 +198,7 @@ async def _wired(
         key_watch=KeyWatch(store=patient, custody=kept.custody, present=present, clock=utc_now),
         following=EngineFollowing(store=patient, vault=vault, doors=fleet),
         audit_trail=audit_trail_of(config, patient, kept.vault),
+        audit_streams=await audit_streams_of(config, patient),
     )
 
 
@@ -310,6 +313,8 @@ def _shared_work(application: Application, *, alone: bool) -> Iterator[Coroutine
     }
     if mirrors is not None:
         works["mirrors"] = mirrors.run
+    if application.audit_streams is not None:
+        works["audit streams"] = application.audit_streams.run
     for name, run in works.items():
         work = partial(_lasting, name, run)
         yield work() if alone else application.leading.lead(name, work)

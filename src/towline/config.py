@@ -118,6 +118,13 @@ class Config:
         "days that rows of the audit trail are kept; older ones are pruned, a signed statement in their"
         " place; 0 keeps all",
     )
+    audit_file: str = _setting("", "file that every row of the audit trail is appended to, as a line of JSON")
+    audit_syslog: str = _setting(
+        "", "log server that every row is sent to: unix:///dev/log, udp://HOST, tcp://HOST or tls://HOST"
+    )
+    audit_syslog_ca: str = _setting("", "certificate authority of the log server, PEM file")
+    audit_webhook: str = _setting("", "https://HOST/PATH that rows are posted to, as lines of JSON")
+    audit_webhook_token_file: str = _setting("", "file that holds the bearer token for audit_webhook")
     audit_anchor: str = _setting(
         "",
         "file that each signed statement about the audit trail is appended to; keep it out of reach of"

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from towline.domain.credential import Password
 from towline.domain.errors import InvalidInput
+from towline.notices.audit_sinks import FileSink, SyslogSink, WebSink
+from towline.services.audit_streams import AuditStreams
 from towline.services.audit_trail import AuditTrail
 from towline.store.anchor import anchored_at
 from towline.store.custody import Custody
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from towline.config import Config
     from towline.ports import Store
+    from towline.ports.audit_sinks import AuditSink
     from towline.store.keyring_places import KeyringPlace
     from towline.store.transit import Transit
 
@@ -123,3 +127,27 @@ def audit_trail_of(config: Config, store: Store, vault: SealingVault) -> AuditTr
         keep_days=config.audit_retention,
         anchor=anchored_at(Path(config.audit_anchor)) if config.audit_anchor else lambda _: None,
     )
+
+
+async def audit_streams_of(config: Config, store: Store) -> AuditStreams | None:
+    """Return what sends the audit trail elsewhere; None where the settings name no place for it."""
+    sinks: list[AuditSink] = []
+    if config.audit_file:
+        sinks.append(FileSink(Path(config.audit_file)))
+    if config.audit_syslog:
+        sinks.append(SyslogSink(config.audit_syslog, ca_file=config.audit_syslog_ca))
+    if config.audit_webhook:
+        token = await asyncio.to_thread(_token_in, config.audit_webhook_token_file)
+        sinks.append(WebSink(config.audit_webhook, token=token))
+    return AuditStreams(store=store, sinks=sinks) if sinks else None
+
+
+def _token_in(path: str) -> Password | None:
+    if not path:
+        return None
+    try:
+        return Password(Path(path).read_text().strip())
+    except OSError as error:
+        raise InvalidInput(
+            "audit_webhook_token_file", problem=f"{path} cannot be read: {error.strerror}"
+        ) from error

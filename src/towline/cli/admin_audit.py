@@ -28,7 +28,7 @@ examples:
   towline admin audit verify --anchor /mnt/worm/towline-audit.anchor
   towline admin audit export --since 2026-01-01 > audit.jsonl
   towline admin audit key > audit.pub
-  towline admin audit verify --export audit.jsonl --public-key "$(cat audit.pub)"
+  towline admin audit verify --export audit.jsonl --public-key HEX
 """
 _BROKEN = 1
 _CANNOT_TELL = 8

@@ -12,6 +12,7 @@
     ├── Throttled         too many tries; says when to come back            (HTTP 429)
     ├── SealBroken        a sealed value does not open with any known key   (HTTP 500)
     ├── KeysUnreachable   the keys cannot be asked now, or there are none   (HTTP 503)
+    ├── SinkFailed        the audit trail is not taken where it is sent
     ├── StoreFailed       the database could not keep or tell something     (HTTP 500)
     │   ├── StoreUnavailable  the database is out of reach for now          (HTTP 503)
     │   └── StoreFull     there is no room left; reads go on                (HTTP 507)
@@ -98,6 +99,10 @@ class SealBroken(TowlineError):
 
 class KeysUnreachable(TowlineError):
     """The keys cannot be asked now: Vault is down, sealed or refuses us. What is sealed stays as it is."""
+
+
+class SinkFailed(TowlineError):
+    """Rows of the audit trail were not taken where they are sent; they are sent again."""
 
 
 class StoreFailed(TowlineError):
