@@ -15,7 +15,7 @@ demo: .venv/.run ## show the main job: a private image deployed with a pull secr
 demo-stop: .venv/.run ## stop what `make demo` left running
 	@$(BIN)/python -m demo stop
 
-test: check .venv/.rio .venv/.helm ## set everything up and run all tests
+test: check .venv/.rio .venv/.helm .venv/.provider ## set everything up and run all tests
 	@$(BIN)/pytest --numprocesses 3 --dist loadfile
 
 check: .venv/.test ## format, lint, types, layers
@@ -83,6 +83,12 @@ clean: ## remove what the other targets made
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/test.txt
 	@$(BIN)/python -c 'import pytest, schemathesis, rapyuta_io_sdk_v2'
 	@touch $@
+
+.venv/.provider: tests/parts/provider/package-lock.json | .venv/bin/python
+	@command -v npm >/dev/null || { echo "the tests of single sign-on need node and npm: they will say so"; exit 0; }; \
+	  echo "installing a certified OpenID provider for the tests" && mkdir -p .venv/provider && \
+	  cp tests/parts/provider/package.json tests/parts/provider/package-lock.json .venv/provider/ && \
+	  cd .venv/provider && npm ci --no-audit --no-fund --silent && touch ../.provider
 
 .venv/.rio: requirements/rio.txt | .venv/bin/python
 	@echo "installing the real rio, whose pins are not ours, into an environment of its own"

@@ -24,6 +24,7 @@ from aiohttp import web
 from demo import place
 
 from bench.table import at_most, row
+from towline.dialing import Guard
 from towline.domain.account import Permission, TokenLevel
 from towline.domain.causes import FindingCode
 from towline.domain.credential import Password
@@ -32,6 +33,7 @@ from towline.domain.findings import Finding
 from towline.domain.secret import DockerDraft
 from towline.keychain.service_accounts import ClusterTokens
 from towline.keychain.stored import StoredKeychain
+from towline.notices import NoticeCourier
 from towline.ports import OpenEngine
 from towline.registry import Registry
 from towline.services.bell import LocalBell
@@ -167,6 +169,7 @@ async def _services(folder: Path, stack: AsyncExitStack) -> tuple[Services, Repr
         bell=LocalBell(),
         tokens=registry.tokens,
         service_accounts=ClusterTokens(),
+        postman=NoticeCourier(Guard()),
     )
     services, clock = services_on(parts), Clock()
     return services, Reproofs(store=store, proofs=services.proofs, clock=clock), clock

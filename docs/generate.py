@@ -6,14 +6,17 @@ import json
 import sys
 from pathlib import Path
 
-from towline import config
+from towline import api, config
+from towline.api.operations import ROLES, Operation
 from towline.cli.reference import cli_page
+from towline.console import pages as console_pages
+from towline.console.visit import Room
 from towline.domain.account import Permission
 from towline.domain.causes import CAUSES, Remedy
 from towline.domain.provider_pages import PAGES
 from towline.domain.provider_table import PROVIDERS
 from towline.domain.providers import Provider
-from towline.domain.scopes import SCOPES
+from towline.domain.scopes import SCOPES, ScopeKind
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 _ROLES = {
@@ -45,6 +48,7 @@ def pages() -> dict[str, str]:
         "error-codes.md": _error_codes(),
         "configuration.md": _configuration(),
         "scopes.md": _scopes(),
+        "who-may.md": _who_may(),
     }
 
 
@@ -164,6 +168,47 @@ Nobody makes, lists or revokes tokens, changes people, projects, webhooks or wha
 token that has scopes. `/openapi.json` says of each operation who may call it.
 """
     return _MADE + head + "| scope | meaning | role of its owner |\n|---|---|---|\n" + "".join(rows) + tail
+
+
+class _Nothing:
+    """Stands for all services: of the tables only the words are read."""
+
+    def __getattr__(self, name: str) -> None:
+        """Return nothing, whatever is asked for."""
+
+
+def _who_may() -> str:
+    head = """# Who may do what
+
+Made from the tables that the server itself goes by: every operation of the API and every page of the console, with the
+least role that opens it. A project admin may what a developer may, a developer what a viewer may, an admin of the
+organization everything in all of its projects. Roles come by name, through user groups and from a sign-in provider;
+the greatest counts. Where a token with scopes is used, its scope must be there as well as the role. A test walks the
+tables for every role against a live server.
+
+"""
+    table = api.build(_Nothing(), checks={}).operations
+    rows = "".join(
+        f"| `{each.method} {each.path}` | {each.summary} | {each.who} | {_scope(each)} |\n" for each in table
+    )
+    nothing = _Nothing()
+    room = Room(nothing, nothing, live=nothing, leaving=nothing, clock=nothing)
+    pages = console_pages.table(room)
+    shown = "".join(f"| `{each.method} {each.path}` | {_who(each.permission)} |\n" for each in pages)
+    return (
+        f"{_MADE}{head}## The API\n\n| operation | what it does | who may | scope of a token |\n|---|---|---|---|\n{rows}"
+        f"\n## The console\n\n| page | who may |\n|---|---|\n{shown}"
+    )
+
+
+def _scope(operation: Operation) -> str:
+    if not operation.signed_in or operation.scope is ScopeKind.EVERYBODY:
+        return "any"
+    return "none: whole tokens only" if operation.scope is None else f"`{operation.scope.value}`"
+
+
+def _who(permission: Permission) -> str:
+    return ROLES[permission]
 
 
 def _shown(default: object) -> str:

@@ -46,7 +46,17 @@ from towline.services.reproofs import Reproofs
 from towline.store.opening import hung, opened
 from towline.store.patient import PatientStore
 from towline.wire.secrets import present
-from towline.wiring import Parts, Services, accounts_on, courier_of, request_ids, services_on, utc_now
+from towline.wiring import (
+    Parts,
+    Services,
+    accounts_on,
+    courier_of,
+    provider_of,
+    request_ids,
+    services_on,
+    sign_in_of,
+    utc_now,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
@@ -56,6 +66,7 @@ if TYPE_CHECKING:
     from towline.config import Config
     from towline.keeping import Kept
     from towline.notices import NoticeCourier
+    from towline.oidc import OpenIdProvider
     from towline.ports import Bell, MirrorTarget, Store, Vault
     from towline.services.accounts import Accounts
     from towline.services.audit_streams import AuditStreams
@@ -80,6 +91,7 @@ class Application:
     mirrors: MirrorKeeping | None
     following: EngineFollowing
     courier: NoticeCourier
+    provider: OpenIdProvider | None
     leaving: Leaving
     leading: Leading
     pruning: Pruning
@@ -123,6 +135,8 @@ async def running(config: Config) -> AsyncIterator[Application]:
         kept = await keeping(config, store, closing=closing)
         application = await _wired(config, store=store, registry=registry, fleet=fleet, bell=bell, kept=kept)
         closing.push_async_callback(application.courier.close)
+        if application.provider is not None:
+            closing.push_async_callback(application.provider.close)
         await fleet.open_all(await application.following.kept())
         yield application
 
@@ -170,18 +184,19 @@ async def _wired(
     machine = await _machine(config, fleet.own, store)
     vault = kept.vault
     keychain = StoredKeychain(store=store, vault=vault, clock=utc_now)
+    courier, leaving, provider = await courier_of(config), Leaving(), await provider_of(config)
     services = services_on(
         Parts(
             store, vault, keychain=keychain, prover=registry.prover, engines=fleet, bell=bell,
             machine=machine, tokens=registry.tokens, service_accounts=ClusterTokens(),
             login_failures=config.login_failures,
             mirror_namespaces=config.kubernetes_mirror_namespaces if fleet.mirrors else None,
+            postman=courier, sign_in=sign_in_of(config, provider),
         )
     )  # fmt: skip
     patient = PatientStore(store)
     preparation = Preparation(store=patient, proofs=services.proofs, keychain=keychain, clock=utc_now)
     reconciling = Reconciling(patient, fleet, preparation, bell=bell, tally=services.tally, machine=machine)
-    courier, leaving = await courier_of(config), Leaving()
     standing = _standing_of(config, reconciling)
     checks = {"engine": fleet.all()[fleet.own].host.about, "keys": vault.answers}
     return Application(
@@ -192,6 +207,7 @@ async def _wired(
         deliveries=_deliveries(services, store=patient, vault=vault, courier=courier, bell=bell),
         mirrors=_mirrors(fleet.mirrors, store=patient, keychain=keychain, bell=bell),
         courier=courier,
+        provider=provider,
         leaving=leaving,
         leading=Leading(store=store, clock=utc_now, owner=reconciling.owner),
         pruning=_pruning(config, services, patient),
@@ -269,9 +285,12 @@ def _web(
     )
     checks = {"store": store_answers, **checks}
     figures = Figures(store=store, clock=utc_now, more=(standing,))
-    table = api.build(services, checks=checks, figures=figures, limits=limits, leaving=leaving)
+    url = config.public_url
+    table = api.build(
+        services, checks=checks, figures=figures, limits=limits, leaving=leaving, public_url=url
+    )
     secure = config.scheme == "https"
-    pages = console.routes(services, bell=bell, clock=utc_now, secure=secure, leaving=leaving)
+    pages = console.routes(services, bell=bell, clock=utc_now, secure=secure, leaving=leaving, public_url=url)
     rates = Rates(config.requests_per_address)
     return api.framed(table, pages, new_request_id=request_ids(), rates=rates)
 

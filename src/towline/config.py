@@ -144,6 +144,27 @@ class Config:
     smtp_username: str = _setting("", "user name at the mail server; empty sends no login")
     smtp_password_file: str = _setting("", "file that holds the password at the mail server")
     smtp_from: str = _setting("towline@localhost", "sender of e-mails")
+    public_url: str = _setting(
+        "", "where browsers reach this server, for sign-in and links; empty takes what the browser used"
+    )
+    oidc_issuer: str = _setting("", "OpenID provider to sign in with, as https://id.example.com; empty: none")
+    oidc_client_id: str = _setting("", "what this server is called at the OpenID provider")
+    oidc_client_secret_file: str = _setting("", "file that holds the client's secret; empty: a public client")
+    oidc_name: str = _setting("", "what people call the provider; empty takes its host name")
+    oidc_groups_claim: str = _setting("groups", "the claim that holds somebody's groups at the provider")
+    oidc_scopes: str = _setting("openid email profile", "scopes that the provider is asked for")
+    oidc_ca_file: str = _setting(
+        "", "certificates that the provider's is checked by; empty takes the system's"
+    )
+    oidc_trust_addresses: bool = _setting(
+        default=False, text="take the provider's addresses for verified though it does not say so"
+    )
+    no_password_sign_in: bool = _setting(
+        default=False, text="let people in through the OpenID provider alone, but for break_glass"
+    )
+    break_glass: tuple[str, ...] = _setting(
+        (), "addresses that may use their passwords all the same, for the day on which the provider is away"
+    )
     requests_per_address: int = _setting(
         500, "requests a second from one address, four seconds' worth at once; 0 for any number"
     )
@@ -200,6 +221,10 @@ class Config:
     def allows_loopback_registries(self) -> bool:
         """Whether registries on loopback addresses may be asked."""
         return self.loopback_registries == "allow" or (not self.loopback_registries and self.is_loopback)
+
+    def takes_password_of(self, email: str) -> bool:
+        """Whether somebody may sign in with a password."""
+        return not self.no_password_sign_in or email.casefold() in map(str.casefold, self.break_glass)
 
     @property
     def scheme(self) -> str:
@@ -338,6 +363,7 @@ def _check(config: Config) -> None:
             raise InvalidInput(
                 name, problem=f"{getattr(config, name)} is too small", rule=f"use {least} or more"
             )
+    _check_provider(config)
     if config.vault_address and not config.vault_address.startswith(_SAFE_FOR_KEYS):
         raise InvalidInput(
             "vault_address",
@@ -368,5 +394,13 @@ _LEAST = {
     "retention_events_most": 1,
     "retention_proofs": 1,
 }
+
+
+def _check_provider(config: Config) -> None:
+    if config.oidc_issuer and not config.oidc_client_id:
+        raise InvalidInput("oidc_client_id", problem="is empty", rule="the OpenID provider knows us by it")
+    if config.no_password_sign_in and not config.oidc_issuer:
+        raise InvalidInput("no_password_sign_in", problem="leaves no way in", rule="give --oidc-issuer, too")
+
 
 _TYPES: Mapping[str, Any] = get_type_hints(Config)

@@ -11,26 +11,34 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from towline.dialing import Guard
 from towline.domain.credential import Password
 from towline.domain.errors import InvalidInput
 from towline.domain.names import new_guid as guid_from
 from towline.notices import MailServer, NoticeCourier
+from towline.oidc import OpenIdProvider
+from towline.oidc.provider import Client as OidcClient
 from towline.services.accounts import Accounts
 from towline.services.audit import Audit
 from towline.services.deployments import Deployments
 from towline.services.device_logins import DeviceLogins
 from towline.services.doors import Doors
 from towline.services.engines import InstallationEngines
+from towline.services.groups import Groups
 from towline.services.handouts import Handouts
+from towline.services.invitations import InvitationMaker, Invitations
 from towline.services.mirrors import Mirrors
+from towline.services.organizations import Organizations
 from towline.services.packages import Packages
 from towline.services.projects import Projects
 from towline.services.proofs import Proofs
 from towline.services.registries import Registries
 from towline.services.secret_uses import SecretUses
 from towline.services.secrets import Secrets
+from towline.services.service_accounts import ServiceAccounts
+from towline.services.single_sign_on import SingleSignOn
 from towline.services.standings import Standings
 from towline.services.tally import Tally
 from towline.services.throttle import MOST_PER_ACCOUNT, LoginThrottle
@@ -48,6 +56,7 @@ if TYPE_CHECKING:
         Bell,
         EngineDoors,
         Keychain,
+        Postman,
         PullTokens,
         RegistryProver,
         ServiceAccountTokens,
@@ -78,6 +87,11 @@ class Services:
 
     accounts: Accounts
     device_logins: DeviceLogins
+    organizations: Organizations
+    invitations: Invitations
+    single_sign_on: SingleSignOn
+    groups: Groups
+    service_accounts: ServiceAccounts
     projects: Projects
     secrets: Secrets
     packages: Packages
@@ -97,6 +111,15 @@ class Services:
 
 
 @dataclass(frozen=True, slots=True)
+class SignInWays:
+    """How people sign in: by a provider under its name, and by passwords, for which addresses."""
+
+    provider: OpenIdProvider | None = None
+    name: str = ""
+    takes_password_of: Callable[[str], bool] = lambda _: True
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """What the use cases stand on: each behind its port.
 
@@ -111,6 +134,8 @@ class Parts:
     bell: Bell
     tokens: PullTokens
     service_accounts: ServiceAccountTokens
+    postman: Postman
+    sign_in: SignInWays = SignInWays()
     machine: str = ""
     mirror_namespaces: Sequence[str] | None = None
     login_failures: int = MOST_PER_ACCOUNT
@@ -119,29 +144,29 @@ class Parts:
 def services_on(parts: Parts) -> Services:
     """Return every use case on ``parts``."""
     store, bell = parts.store, parts.bell
-    accounts, tally = accounts_on(store, login_failures=parts.login_failures), Tally()
+    accounts = accounts_on(
+        store, login_failures=parts.login_failures, passwords=parts.sign_in.takes_password_of
+    )
+    tally = Tally()
     proofs = _proofs(parts, tally)
     secrets = _secrets(parts, proofs)
+    maker = InvitationMaker(clock=utc_now, new_guid=new_guid, new_token=_new_token)
     return Services(
         accounts=accounts,
         device_logins=device_logins_on(store, accounts),
+        organizations=Organizations(store=store, clock=utc_now, invitations=maker, on_change=accounts.forget),
+        invitations=_invitations(parts, accounts, maker),
+        single_sign_on=_single_sign_on(parts, accounts),
+        groups=Groups(store=store, clock=utc_now, new_guid=new_guid, on_change=accounts.forget_access),
+        service_accounts=_service_accounts(store, accounts),
         projects=Projects(store=store, clock=utc_now, new_guid=new_guid, on_change=accounts.forget_access),
         secrets=secrets,
         packages=Packages(store=store, clock=utc_now, new_guid=new_guid),
-        deployments=Deployments(
-            store=store,
-            engines=parts.engines,
-            bell=bell,
-            clock=utc_now,
-            new_guid=new_guid,
-            machine=parts.machine,
-        ),
+        deployments=_deployments(parts),
         proofs=proofs,
         registries=Registries(store=store, bell=bell, clock=utc_now),
         webhooks=_webhooks(parts),
-        doors=Doors(
-            store=store, keychain=parts.keychain, service_accounts=parts.service_accounts, clock=utc_now
-        ),
+        doors=_doors(parts),
         tool_logins=ToolLogins(store=store, secrets=secrets, clock=utc_now),
         handouts=Handouts(store=store, keychain=parts.keychain, tokens=parts.tokens, clock=utc_now),
         mirrors=Mirrors(
@@ -157,15 +182,70 @@ def services_on(parts: Parts) -> Services:
     )
 
 
-def accounts_on(store: Store, *, login_failures: int = MOST_PER_ACCOUNT) -> Accounts:
+def _service_accounts(store: Store, accounts: Accounts) -> ServiceAccounts:
+    return ServiceAccounts(
+        store=store, clock=utc_now, new_guid=new_guid, new_token=_new_token, on_change=accounts.forget
+    )
+
+
+def _doors(parts: Parts) -> Doors:
+    tokens = parts.service_accounts
+    return Doors(store=parts.store, keychain=parts.keychain, service_accounts=tokens, clock=utc_now)
+
+
+def _deployments(parts: Parts) -> Deployments:
+    return Deployments(
+        store=parts.store,
+        engines=parts.engines,
+        bell=parts.bell,
+        clock=utc_now,
+        new_guid=new_guid,
+        machine=parts.machine,
+    )
+
+
+def _invitations(parts: Parts, accounts: Accounts, maker: InvitationMaker) -> Invitations:
+    return Invitations(
+        store=parts.store,
+        maker=maker,
+        sign_in=accounts.sign_in,
+        hasher=Argon2Hasher(),
+        postman=parts.postman,
+        clock=utc_now,
+        new_guid=new_guid,
+        on_change=accounts.forget_access,
+    )
+
+
+def _single_sign_on(parts: Parts, accounts: Accounts) -> SingleSignOn:
+    return SingleSignOn(
+        store=parts.store,
+        sign_in=accounts.sign_in,
+        provider=parts.sign_in.provider,
+        name=parts.sign_in.name,
+        passwords=parts.sign_in.takes_password_of,
+        clock=utc_now,
+        new_guid=new_guid,
+        new_token=_new_token,
+        on_change=accounts.forget,
+    )
+
+
+def accounts_on(
+    store: Store,
+    *,
+    login_failures: int = MOST_PER_ACCOUNT,
+    passwords: Callable[[str], bool] = lambda _: True,
+) -> Accounts:
     """Return the accounts of a store, which administration needs alone."""
     return Accounts(
         store=store,
         hasher=Argon2Hasher(),
         clock=utc_now,
         new_guid=new_guid,
-        new_token=lambda: randomness.token_urlsafe(32),
+        new_token=_new_token,
         throttle=LoginThrottle(clock=utc_now, most=login_failures),
+        passwords=passwords,
     )
 
 
@@ -180,6 +260,10 @@ def device_logins_on(store: Store, accounts: Accounts) -> DeviceLogins:
     )
 
 
+def _new_token() -> str:
+    return randomness.token_urlsafe(32)
+
+
 def guard_of(config: Config) -> Guard:
     """Return the installation's rules about addresses."""
     return Guard(
@@ -190,6 +274,33 @@ def guard_of(config: Config) -> Guard:
 async def courier_of(config: Config) -> NoticeCourier:
     """Return what carries notices; raise InvalidInput when the mail server's password cannot be read."""
     return NoticeCourier(guard_of(config), mail=await _mail_server(config))
+
+
+def sign_in_of(config: Config, provider: OpenIdProvider | None) -> SignInWays:
+    """Return how people sign in, as the settings say."""
+    name = config.oidc_name or urlsplit(config.oidc_issuer).hostname or ""
+    return SignInWays(provider, name, config.takes_password_of)
+
+
+async def provider_of(config: Config) -> OpenIdProvider | None:
+    """Return the sign-in provider that the settings name; raise InvalidInput where they do not fit."""
+    if not config.oidc_issuer:
+        return None
+    secret = Password("")
+    if file := config.oidc_client_secret_file:
+        text = await asyncio.to_thread(_text_of, Path(file), "oidc_client_secret_file")
+        secret = Password(text.strip())
+    return OpenIdProvider(
+        OidcClient(
+            config.oidc_issuer,
+            config.oidc_client_id,
+            secret,
+            scopes=config.oidc_scopes,
+            groups_claim=config.oidc_groups_claim,
+            trust_address=config.oidc_trust_addresses,
+            ca_file=config.oidc_ca_file,
+        )
+    )
 
 
 def _proofs(parts: Parts, tally: Tally) -> Proofs:
@@ -242,7 +353,8 @@ async def _mail_server(config: Config) -> MailServer | None:
         return None
     password = Password("")
     if config.smtp_password_file:
-        password = Password((await asyncio.to_thread(_text_of, Path(config.smtp_password_file))).strip())
+        text = await asyncio.to_thread(_text_of, Path(config.smtp_password_file), "smtp_password_file")
+        password = Password(text.strip())
     return MailServer(
         config.smtp_host,
         config.smtp_port,
@@ -253,10 +365,8 @@ async def _mail_server(config: Config) -> MailServer | None:
     )
 
 
-def _text_of(path: Path) -> str:
+def _text_of(path: Path, setting: str) -> str:
     try:
         return path.read_text()
     except OSError as error:
-        raise InvalidInput(
-            "smtp_password_file", problem=f"{path} cannot be read", rule=str(error.strerror)
-        ) from error
+        raise InvalidInput(setting, problem=f"{path} cannot be read", rule=str(error.strerror)) from error

@@ -46,6 +46,11 @@ SERVICES = (
     "handouts",
     "mirrors",
     "tally",
+    "organizations",
+    "invitations",
+    "single_sign_on",
+    "groups",
+    "service_accounts",
     "engines",
 )
 table = api.build(SimpleNamespace(**dict.fromkeys(SERVICES)), checks={})  # only its words are looked at

@@ -154,7 +154,7 @@ async def test_the_first_page_with_all_it_loads_is_small(jane):
 async def test_a_wrong_password_is_told_and_the_address_kept(visitor):
     page = await visitor.client.post("/sign-in", data={"email": JANE, "password": "not-hers"})
     assert page.status_code == 401
-    assert "Address or password is wrong" in page.text
+    assert "address or password is wrong" in page.text
     assert JANE in page.text
     assert "not-hers" not in page.text
 

@@ -291,7 +291,7 @@ async def test_all_other_sessions_are_ended_at_once(jane, world):
 
 async def test_members_come_and_go(jane, world):
     await world.member("eve@example.com", role="project_viewer")
-    unknown = await jane.send("/members", {"email": "who@example.com", "role": "rio-org_member"})
+    unknown = await jane.send("/members", {"email": "who@example.com", "remove": "yes"})
     assert unknown.status_code == 400
     assert "who@example.com" in unknown.text
     await jane.send("/members", {"email": "eve@example.com", "role": "rio-org_member"})

@@ -30,9 +30,9 @@ def polled(one: DeviceLogin, after: timedelta) -> tuple[PollAnswer, DeviceLogin]
 def test_a_program_waits_until_a_person_has_answered():
     heard, after = polled(login(), INTERVAL)
     assert heard is PollAnswer.PENDING
-    approved = after.answered(DeviceLoginState.APPROVED, user_guid="jane")
+    approved = after.answered(DeviceLoginState.APPROVED, user_guid="jane", approver_guid="token-jane")
     assert polled(approved, 2 * INTERVAL)[0] is PollAnswer.GRANTED
-    denied = after.answered(DeviceLoginState.DENIED, user_guid="jane")
+    denied = after.answered(DeviceLoginState.DENIED, user_guid="jane", approver_guid="token-jane")
     assert polled(denied, 2 * INTERVAL)[0] is PollAnswer.DENIED
 
 
@@ -49,7 +49,7 @@ def test_a_program_that_comes_too_early_must_wait_five_seconds_longer_from_then_
 
 def test_too_early_holds_for_an_approved_login_too():
     _, first = polled(login(), INTERVAL)
-    approved = first.answered(DeviceLoginState.APPROVED, user_guid="jane")
+    approved = first.answered(DeviceLoginState.APPROVED, user_guid="jane", approver_guid="token-jane")
     assert polled(approved, INTERVAL + timedelta(seconds=1))[0] is PollAnswer.SLOW_DOWN
 
 
@@ -60,14 +60,18 @@ def test_a_pause_that_began_before_the_answer_arrived_is_no_hurry():
 
 def test_after_ten_minutes_it_is_over_whatever_was_said():
     for state in DeviceLoginState:
-        late = login().answered(state, user_guid="jane")
+        late = login().answered(state, user_guid="jane", approver_guid="token-jane")
         assert polled(late, LIFE)[0] is PollAnswer.EXPIRED
         assert not late.is_open(NOW + LIFE)
 
 
 def test_an_answer_is_given_once():
     assert login().is_open(NOW)
-    assert not login().answered(DeviceLoginState.DENIED, user_guid="jane").is_open(NOW)
+    assert (
+        not login()
+        .answered(DeviceLoginState.DENIED, user_guid="jane", approver_guid="token-jane")
+        .is_open(NOW)
+    )
 
 
 @pytest.mark.parametrize("name", ["", "-rio", "rio cli", "r" * 65, "rio\n", "<b>rio</b>", "rïo"])

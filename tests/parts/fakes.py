@@ -10,13 +10,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
 
 from towline.domain.causes import FindingCode
 from towline.domain.credential import Password
 from towline.domain.engine import EngineAbout, EngineKeys, EngineKind, EngineRecord, KeptImage, Storage
-from towline.domain.errors import EngineFailed, PullRefused
+from towline.domain.errors import EngineFailed, NotSignedIn, PullRefused
 from towline.domain.findings import Finding
 from towline.domain.image import ImageReference
+from towline.domain.joining import Claims, EndedSession
 from towline.domain.proof import Answer, Glance, Platform, PulledImage, Verdict
 from towline.domain.registry import RegistryAddress
 from towline.domain.workload import Fact, PullAccess, ReplicaState, Workload, WorkloadExecutable
@@ -92,6 +95,59 @@ class QuickHasher:
     async def matches(self, password: Password, password_hash: str) -> bool:
         self.asked += 1
         return await self.hash(password) == password_hash
+
+
+@dataclass
+class FakeProvider:
+    """The port SignInProvider: whoever comes back with a code is who ``people`` says.
+
+    ``passwords_of`` are the addresses that may use a password here; None: everybody.
+    """
+
+    issuer: str = "https://id.example.com"
+    people: dict[str, Claims] = field(default_factory=dict)
+    passwords_of: set[str] | None = None
+    over: list[EndedSession] = field(default_factory=list)
+
+    def takes_password_of(self, email: str) -> bool:
+        return self.passwords_of is None or email in self.passwords_of
+
+    def knows(self, subject: str, *, groups: tuple[str, ...] = (), **facts: object) -> str:
+        """Let somebody be signed in there; return the code with which the browser comes back."""
+        known: dict[str, Any] = {"email": f"{subject}@example.com", "email_verified": True, **facts}
+        self.people[subject] = Claims(self.issuer, subject, groups=groups, **known)
+        return subject
+
+    async def way(self, *, back: str, state: str, nonce: str, verifier: str) -> str:
+        return (
+            f"{self.issuer}/auth?{urlencode({'state': state, 'nonce': nonce, 'back': back, 'v': verifier})}"
+        )
+
+    async def claims(self, code: str, *, back: str, nonce: str, verifier: str) -> Claims:
+        if code not in self.people or not all((back, nonce, verifier)):
+            raise NotSignedIn("the provider did not accept its own code")
+        return self.people[code]
+
+    async def way_out(self, *, back: str, email: str) -> str:
+        return f"{self.issuer}/end?{urlencode({'back': back, 'hint': email})}"
+
+    async def ended(self, logout_token: str) -> EndedSession:
+        if not self.over or not logout_token:
+            raise NotSignedIn("this is no logout token")
+        return self.over[0]
+
+
+@dataclass
+class KeptPost:
+    """The port Postman: keeps what it is given, or says why it carries nothing."""
+
+    refusal: str = ""
+    letters: list[tuple[str, str, str]] = field(default_factory=list)
+
+    async def post(self, to: str, *, subject: str, text: str) -> str:
+        if not self.refusal:
+            self.letters.append((to, subject, text))
+        return self.refusal
 
 
 @dataclass

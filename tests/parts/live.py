@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import uvicorn
 
 from parts.world import JANE, JANES_PASSWORD, World, small_world
-from towline import api
-from towline.domain.account import ProjectRole, TokenLevel
+from towline import api, console
+from towline.domain.account import OrganizationRole, ProjectRole, SubjectRef, TokenLevel
 from towline.domain.credential import Password
+from towline.domain.groups import GroupDraft, ServiceAccountDraft
 from towline.listening import listening
 from towline.wire.secrets import present, present_public
 
@@ -62,6 +63,46 @@ class Live:
     def member(self, email: str, *, role: ProjectRole) -> str:
         """Return the token of a new user with this role in Jane's project."""
         self.run(self.world.member(email, role=role.value))
+        return self.sign_in(email)
+
+    def colleague(self, token: str) -> None:
+        """Make who holds the token a member of Jane's organization."""
+        user = self.run(self.world.accounts.authenticate(token)).user.guid
+        role = (OrganizationRole.MEMBER.value,)
+        self.run(self.world.store.write(lambda tx: tx.tenants.set_member(self.organization, user, role)))
+        self.world.accounts.forget_access()
+
+    def by_group(self, email: str, *, role: ProjectRole) -> str:
+        """Return the token of a new member whose user group has this role in Jane's project."""
+        token = self.newcomer(email)
+        members = {SubjectRef("User", email): ()}
+        roles = [("Project", "", self.project, role.value)]
+        draft = GroupDraft(f"of-{role.value}", members=members, roles=roles)
+        self.run(self.world.groups.create(self.world.access.principal, "", draft))
+        return token
+
+    def by_claim(self, email: str, *, role: ProjectRole) -> str:
+        """Return the token of a new member whom the sign-in provider's claims gave this role."""
+        token = self.newcomer(email)
+        user = self.run(self.world.accounts.authenticate(token)).user.guid
+        held = {self.project: (role.value,)}
+        self.run(self.world.store.write(lambda tx: tx.identities.set_claimed(user, held)))
+        self.world.accounts.forget()
+        return token
+
+    def service_account(self, name: str, *, role: ProjectRole) -> str:
+        """Return the token of a new service account with this role in Jane's project."""
+        jane, accounts = self.world.access.principal, self.world.service_accounts
+        roles = [("Project", "", self.project, (role.value,))]
+        self.run(accounts.create(jane, "", ServiceAccountDraft(name, roles=roles)))
+        return self.run(accounts.create_token(jane, "", name))[1]
+
+    def newcomer(self, email: str) -> str:
+        """Return the token of a new member of Jane's organization without any role in a project."""
+        made = self.world.accounts.create_user(
+            email=email, password=Password(JANES_PASSWORD), organization="acme"
+        )
+        self.run(made)
         return self.sign_in(email)
 
     def stranger(self, email: str) -> str:
@@ -113,7 +154,8 @@ async def _serve_world(
 ) -> None:
     table = api.build(world, checks={"store": _store_answers(world), "engine": world.engine.inventory})
     numbers = itertools.count(1)
-    app = api.framed(table, (), new_request_id=lambda: f"request-{next(numbers)}")
+    pages = console.routes(world, bell=world.bell, clock=world.clock, secure=False)
+    app = api.framed(table, pages, new_request_id=lambda: f"request-{next(numbers)}")
     listener = listening("127.0.0.1", 0)
     port = listener.getsockname()[1]
     config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -25,4 +26,4 @@ def _is_there(part: str) -> bool:
         return os.geteuid() == 0
     if part == "PostgreSQL":
         return postgres.programs() is not None
-    return shutil.which(part) is not None
+    return shutil.which(part) is not None or ("/" in part and Path(part).is_dir())

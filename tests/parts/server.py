@@ -100,9 +100,9 @@ class Server:
 
 
 @contextmanager
-def running_server(folder: Path, *options: str) -> Iterator[Server]:
+def running_server(folder: Path, *options: str, port: int = 0) -> Iterator[Server]:
     """Serve until the block ends, then delete every deployment and end the process."""
-    made = Server(folder, free_port(), options=options or Server.options)
+    made = Server(folder, port or free_port(), options=options or Server.options)
     words = ["--email", EMAIL, "--password-stdin", "--organization", "acme", "--project", "demo"]
     admin = [sys.executable, "-m", "towline", "admin", "create-user", "--data", str(made.data), *words]
     subprocess.run(admin, input=PASSWORD.encode(), check=True, capture_output=True)

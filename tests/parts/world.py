@@ -15,12 +15,22 @@ from parts.fakes import (
     CountedTokens,
     FakeEngine,
     FakeHouse,
+    FakeProvider,
+    KeptPost,
     ManualClock,
     QuickHasher,
     ScriptedProver,
     ScriptedPullTokens,
 )
-from towline.domain.account import Access, Organization, Permission, Principal, Project, TokenLevel
+from towline.domain.account import (
+    Access,
+    Organization,
+    Permission,
+    Principal,
+    Project,
+    SubjectRef,
+    TokenLevel,
+)
 from towline.domain.credential import Password
 from towline.domain.deployment import Dependency, DeploymentDraft
 from towline.domain.engine import EngineKeys, EngineKind, EngineRecord, EngineSpec
@@ -40,14 +50,19 @@ from towline.services.doors import Doors
 from towline.services.engine_following import EngineFollowing
 from towline.services.engines import InstallationEngines
 from towline.services.fleet import Fleet
+from towline.services.groups import Groups
 from towline.services.handouts import Handouts
+from towline.services.invitations import InvitationMaker, Invitations
 from towline.services.mirrors import Mirrors
+from towline.services.organizations import Organizations
 from towline.services.packages import Packages
 from towline.services.projects import Projects
 from towline.services.proofs import Proofs
 from towline.services.registries import Registries
 from towline.services.secret_uses import SecretUses
 from towline.services.secrets import Secrets
+from towline.services.service_accounts import ServiceAccounts
+from towline.services.single_sign_on import SingleSignOn
 from towline.services.standings import Standings
 from towline.services.tally import Tally
 from towline.services.tool_logins import ToolLogins
@@ -120,6 +135,13 @@ class World:
     tally: Tally
     accounts: Accounts
     device_logins: DeviceLogins
+    postman: KeptPost
+    organizations: Organizations
+    invitations: Invitations
+    provider: FakeProvider
+    single_sign_on: SingleSignOn
+    groups: Groups
+    service_accounts: ServiceAccounts
     projects: Projects
     audit: Audit
     secret_uses: SecretUses
@@ -201,6 +223,11 @@ class World:
         await self.packages.create(self.access, package)
         draft = deployment_draft(name, package=package.name, dependencies=dependencies)
         return (await self.deployments.create(self.access, draft)).guid
+
+
+def person(name: str) -> SubjectRef:
+    """Return a person as documents name one: by address, else by guid."""
+    return SubjectRef("User", name) if "@" in name else SubjectRef("User", guid=name)
 
 
 def docker_draft(
@@ -305,7 +332,18 @@ async def _world(store: Store, present: Present, present_public: Present, *, vau
         new_guid=new_guid,
     )
     pull_tokens = ScriptedPullTokens()
-    accounts = Accounts(store=store, hasher=hasher, clock=clock, new_guid=new_guid, new_token=CountedTokens())
+    new_token, postman = CountedTokens(), KeptPost()
+    provider = FakeProvider()
+    passwords = provider.takes_password_of
+    accounts = Accounts(
+        store=store,
+        hasher=hasher,
+        clock=clock,
+        new_guid=new_guid,
+        new_token=new_token,
+        passwords=passwords,
+    )
+    maker = InvitationMaker(clock=clock, new_guid=new_guid, new_token=new_token)
     return World(
         store=store,
         vault=vault,
@@ -347,6 +385,34 @@ async def _world(store: Store, present: Present, present_public: Present, *, vau
             clock=clock,
             new_code=CountedTokens(),
             below=CountedNumbers(),
+        ),
+        postman=postman,
+        organizations=Organizations(store=store, clock=clock, invitations=maker, on_change=accounts.forget),
+        invitations=Invitations(
+            store=store,
+            maker=maker,
+            sign_in=accounts.sign_in,
+            hasher=hasher,
+            postman=postman,
+            clock=clock,
+            new_guid=new_guid,
+            on_change=accounts.forget_access,
+        ),
+        provider=provider,
+        single_sign_on=SingleSignOn(
+            store=store,
+            sign_in=accounts.sign_in,
+            provider=provider,
+            name="id.example.com",
+            passwords=passwords,
+            clock=clock,
+            new_guid=new_guid,
+            new_token=new_token,
+            on_change=accounts.forget,
+        ),
+        groups=Groups(store=store, clock=clock, new_guid=new_guid, on_change=accounts.forget_access),
+        service_accounts=ServiceAccounts(
+            store=store, clock=clock, new_guid=new_guid, new_token=new_token, on_change=accounts.forget
         ),
         projects=Projects(store=store, clock=clock, new_guid=new_guid, on_change=accounts.forget_access),
         audit=Audit(store=store),

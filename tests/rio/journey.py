@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -32,6 +33,12 @@ def _note_deployment(stage: Stage, rio: Rio, _: Ran) -> None:
 
 def _note_speed(stage: Stage, _: Rio, ran: Ran) -> None:
     stage.facts["seconds to notice DEP_E153"] = ran.seconds
+
+
+def _note_robot(_: Stage, rio: Rio, ran: Ran) -> None:
+    found = re.search(r"\b[0-9]{5,}\b", ran.text)
+    assert found is not None, ran.text
+    rio.words = {**rio.words, "NUMBER": found[0]}
 
 
 def _note_tokens(stage: Stage, rio: Rio, _: Ran) -> None:
@@ -126,6 +133,57 @@ PROJECTS = (
     works("project delete from-manifest -f", "Project deleted successfully"),
     works("project delete third -f", "Project deleted successfully"),
     fails("project delete third -f", "project not found"),
+)
+GROUPS = (
+    works("usergroup list", hides=("operators",)),
+    fails(
+        "apply -f team.yaml",
+        "'robot' is no service account",
+        note="a member that is not there yet: `rio` does not wait for it in the same run",
+    ),
+    works("apply -f robot.yaml", "Created serviceaccount:robot"),
+    works("apply -f robot.yaml", "Updated serviceaccount:robot"),
+    works("apply -f team.yaml", "Created usergroup:operators"),
+    works("apply -f team.yaml", "Updated usergroup:operators"),
+    works("usergroup list", "operators", "on call", "2"),
+    works("usergroup inspect operators", "rio-group_admin", "jane@example.com", "project_developer"),
+    works("usergroup inspect operators -f json", '"membersCount": 2', '"ServiceAccount"'),
+    fails("usergroup inspect absent", "usergroup not found"),
+    works("service-account list", "robot", "deploys from CI"),
+    works("service-account list -l team=none", hides=("robot",)),
+    works("service-account inspect robot", "project_viewer", "project_developer"),
+    fails("service-account inspect absent", "service account 'absent' not found"),
+    works("service-account token create robot", "Token created with expiry", "tow_", note="for 90 days"),
+    works("service-account token create robot '3 days'", "Token created with expiry", "tow_"),
+    fails(
+        "service-account token create robot 0",
+        "every token ends",
+        note="a token without an end is refused: `every token ends: choose a time within 366 days`",
+    ),
+    replace(works("service-account token list robot", "Time Remaining"), after=_note_robot),
+    works("service-account token refresh robot $NUMBER '5 days'", "Token refreshed with expiry", "tow_"),
+    works("service-account token delete robot $NUMBER", "deleted successfully"),
+    fails("service-account token delete robot 1", "token '1' not found"),
+    works("apply -f members.yaml", "Created project:with-members"),
+    works(
+        "project inspect with-members",
+        "jane@example.com",
+        "UserGroup",
+        "operators",
+        "ServiceAccount",
+        "robot",
+        note="members are users, user groups and service accounts with their roles",
+    ),
+    works("project whoami --project-name with-members", "project_admin", "project_developer"),
+    works("apply -f members.yaml", "Updated project:with-members", note="the members are replaced"),
+    works("project features vpn with-members true", "Done", note="the members stay"),
+    works("project inspect with-members -f json", '"operators"', '"project_viewer"'),
+    works("organization inspect acme", "robot", "ServiceAccount"),
+    works("project delete with-members -f", "Project deleted successfully"),
+    works("usergroup delete operators -f", "User group deleted successfully"),
+    fails("usergroup delete operators -f", "usergroup not found"),
+    works("service-account delete robot -f", "Service account robot deleted"),
+    fails("service-account delete robot -f", "service account 'robot' not found"),
 )
 DEPLOYING = (
     works("apply --dryrun hub.yaml", "Created secret:hub-pull", "Apply successful"),
@@ -255,6 +313,7 @@ LANE: tuple[Step, ...] = (
     *ORGANIZATIONS,
     *PERMISSIONS,
     *PROJECTS,
+    *GROUPS,
     *DEPLOYING,
     *A_WRONG_PASSWORD,
     *ENDING,

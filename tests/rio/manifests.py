@@ -101,6 +101,44 @@ metadata: {name: from-manifest}
 spec:
   features: {vpn: {enabled: false}}
 """
+TEAM = """\
+apiVersion: api.rapyuta.io/v2
+kind: UserGroup
+metadata: {name: operators, labels: {shift: day}}
+spec:
+  description: on call
+  members:
+    - subject: {kind: User, name: jane@example.com}
+      roleNames: [rio-group_admin]
+    - subject: {kind: ServiceAccount, name: robot}
+      roleNames: [rio-group_member]
+  roles:
+    - domain: {kind: Project, name: demo}
+      roleName: project_developer
+"""
+ROBOT = """\
+apiVersion: api.rapyuta.io/v2
+kind: ServiceAccount
+metadata: {name: robot, labels: {team: robots}}
+spec:
+  description: deploys from CI
+  roles:
+    - domain: {kind: Project, name: demo}
+      roleNames: [project_viewer]
+"""
+MEMBERS = """\
+apiVersion: api.rapyuta.io/v2
+kind: Project
+metadata: {name: with-members}
+spec:
+  members:
+    - subject: {kind: User, name: jane@example.com}
+      roleNames: [project_viewer]
+    - subject: {kind: UserGroup, name: operators}
+      roleNames: [project_developer]
+    - subject: {kind: ServiceAccount, name: robot}
+      roleNames: [project_admin]
+"""
 EDGE = """\
 apiVersion: api.rapyuta.io/v2
 kind: Package
@@ -155,6 +193,9 @@ def write_manifests(folder: Path, registry: str) -> None:
         "follower.yaml": FOLLOWER,
         "hub.yaml": HUB,
         "project.yaml": PROJECT,
+        "team.yaml": TEAM,
+        "robot.yaml": ROBOT,
+        "members.yaml": MEMBERS,
         "edge.yaml": EDGE.format(registry=registry),
         "network.yaml": NETWORK,
         "git.yaml": GIT_SECRET,

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from parts.world import JANE, JANES_PASSWORD, World
+from parts.world import JANE, JANES_PASSWORD, World, person
 from towline.domain.account import Permission, Principal, TokenLevel
 from towline.domain.credential import Password
 from towline.domain.errors import InvalidInput, NotAllowed, NotFound, NotSignedIn
@@ -40,7 +40,7 @@ async def test_a_small_token_changes_neither_people_nor_projects_nor_makes_token
     principal, _ = await _token(world, Permission.MANAGE_PROJECT)
     organization = world.access.organization.guid
     with pytest.raises(NotAllowed):
-        await world.accounts.replace_members(principal, organization, {JANE: ("rio-org_admin",)})
+        await world.organizations.replace_members(principal, organization, {person(JANE): ("rio-org_admin",)})
     with pytest.raises(NotAllowed):
         await world.projects.create(principal, name="more", organization_guid="", labels={})
     with pytest.raises(NotAllowed):
@@ -118,9 +118,9 @@ async def test_a_small_token_of_an_admin_does_not_see_what_others_may_do(world: 
         email="eve@example.com", password=Password(JANES_PASSWORD), organization="acme", project="demo"
     )
     organization = world.access.organization.guid
-    listed, members = await world.accounts.organization(world.access.principal, organization)
-    eve = next(each.user.guid for each in members if each.user.email == "eve@example.com")
-    assert (await world.accounts.powers(world.access.principal, listed.guid, eve)).in_projects
+    known = await world.organizations.get(world.access.principal, organization)
+    eve = next(each.user.guid for each in known.members if each.user.email == "eve@example.com")
+    assert (await world.organizations.powers(world.access.principal, organization, eve)).in_projects
     small, _ = await _token(world, Permission.VIEW)
     with pytest.raises(NotAllowed):
-        await world.accounts.powers(small, organization, eve)
+        await world.organizations.powers(small, organization, eve)

@@ -22,7 +22,7 @@ async def test_who_makes_a_project_is_its_admin(world: World) -> None:
     project, organization = await world.projects.create(
         principal, name="new", organization_guid="", labels={"a": "b"}
     )
-    _, _, members = await world.projects.get(principal, project.guid)
+    _, _, members, _ = await world.projects.get(principal, project.guid)
     assert organization.name == "acme"
     assert [(member.user.email, member.role_names) for member in members] == [
         ("max@example.com", (ProjectRole.ADMIN.value,))
@@ -50,7 +50,7 @@ async def test_an_update_replaces_labels_and_features_and_needs_an_admin(world: 
     guid = world.access.project.guid
     with pytest.raises(NotAllowed):
         await world.projects.update(developer.principal, guid, labels={}, features=b"{}")
-    project, _, _ = await world.projects.update(
+    project, *_ = await world.projects.update(
         world.access.principal, guid, labels={"x": "y"}, features=b'{"vpn":{}}'
     )
     assert (project.labels, project.features) == ({"x": "y"}, b'{"vpn":{}}')

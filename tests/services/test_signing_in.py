@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from parts.world import JANE, JANES_PASSWORD, World
+from parts.world import JANE, JANES_PASSWORD, World, person
 from towline.domain.account import (
     Access,
     OrganizationRole,
@@ -261,17 +261,20 @@ async def test_only_an_admin_replaces_members_and_one_admin_remains(world: World
     )
     max_token = await _login(world, "max@example.com", "long enough")
     with pytest.raises(NotAllowed):
-        await world.accounts.replace_members(await _principal(world, max_token), guid, {})
+        await world.organizations.replace_members(await _principal(world, max_token), guid, {})
     jane = world.access.principal
     with pytest.raises(InvalidInput, match="without an admin"):
-        await world.accounts.replace_members(jane, guid, {JANE: (OrganizationRole.MEMBER.value,)})
+        await world.organizations.replace_members(
+            jane, guid, {person(JANE): (OrganizationRole.MEMBER.value,)}
+        )
     with pytest.raises(InvalidInput, match="no role"):
-        await world.accounts.replace_members(jane, guid, {JANE: ("emperor",)})
+        await world.organizations.replace_members(jane, guid, {person(JANE): ("emperor",)})
     with pytest.raises(InvalidInput, match="no account"):
-        await world.accounts.replace_members(jane, guid, {"ghost@example.com": ()})
-    swapped = {JANE: (OrganizationRole.MEMBER.value,), profile.user.guid: (OrganizationRole.ADMIN.value,)}
-    _, members = await world.accounts.replace_members(jane, guid, swapped)
-    assert {member.user.email: member.role_names for member in members} == {
+        await world.organizations.replace_members(jane, guid, {person("ghost"): ()})
+    member, admin = (OrganizationRole.MEMBER.value,), (OrganizationRole.ADMIN.value,)
+    swapped = {person(JANE): member, person(profile.user.guid): admin}
+    changed = await world.organizations.replace_members(jane, guid, swapped)
+    assert {member.user.email: member.role_names for member in changed.members} == {
         JANE: (OrganizationRole.MEMBER.value,),
         "max@example.com": (OrganizationRole.ADMIN.value,),
     }
@@ -282,16 +285,16 @@ async def test_who_is_left_out_of_the_members_is_none_any_more(world: World) -> 
         email="max@example.com", password=Password("long enough"), organization="acme"
     )
     jane, guid = world.access.principal, world.access.organization.guid
-    await world.accounts.replace_members(jane, guid, {JANE: (OrganizationRole.ADMIN.value,)})
-    listing = await world.accounts.users(jane, guid, Page())
+    await world.organizations.replace_members(jane, guid, {person(JANE): (OrganizationRole.ADMIN.value,)})
+    listing = await world.organizations.users(jane, guid, Page())
     assert [user.email for user, _, _ in listing.items] == [JANE]
-    _, members = await world.accounts.organization(jane, guid)
-    assert [member.user.email for member in members] == [JANE]
+    known = await world.organizations.get(jane, guid)
+    assert [member.user.email for member in known.members] == [JANE]
 
 
 async def test_a_foreign_organization_is_not_found(world: World) -> None:
     with pytest.raises(NotFound):
-        await world.accounts.organization(world.access.principal, "org-nowhere")
+        await world.organizations.get(world.access.principal, "org-nowhere")
 
 
 async def test_there_is_no_set_up_token_once_there_is_a_user(world: World) -> None:

@@ -12,7 +12,7 @@ from rapyuta_io_sdk_v2.exceptions import HttpNotFoundError, MethodNotAllowedErro
 
 from parts.live import Live
 from parts.sdk import configuration, deployment, opaque_secret, package
-from parts.world import JANE
+from parts.world import JANE, person
 from towline.domain.account import Permission, ProjectRole
 from towline.domain.actions import IN_PROJECT
 
@@ -26,8 +26,10 @@ def viewer(live: Live) -> Iterator[Client]:
     """A member of Jane's organization who only looks at her project."""
     token = live.member(VIEWER, role=ProjectRole.VIEWER)
     user = live.run(live.world.accounts.authenticate(token)).user
-    members = {JANE: ("rio-org_admin",), user.guid: ("rio-org_member",)}
-    live.run(live.world.accounts.replace_members(live.world.access.principal, live.organization, members))
+    members = {person(JANE): ("rio-org_admin",), person(user.guid): ("rio-org_member",)}
+    live.run(
+        live.world.organizations.replace_members(live.world.access.principal, live.organization, members)
+    )
     made = Client(configuration(live, auth_token=token))
     yield made
     made.c.close()
@@ -178,7 +180,7 @@ def test_a_secret_value_beside_a_reference_is_never_answered(live: Live, client:
 
 # --- what is absent --------------------------------------------------------------------------------------
 
-LISTED = ("networks", "disks", "staticroutes", "usergroups", "serviceaccounts", "roles", "configtrees")
+LISTED = ("networks", "disks", "staticroutes", "roles", "configtrees")
 
 
 @pytest.mark.parametrize("kind", LISTED)

@@ -21,8 +21,10 @@ from towline.api.endpoint import Endpoint, Limits
 from towline.api.engines import EnginesApi
 from towline.api.events import EventsApi
 from towline.api.frame import Frame, not_there
+from towline.api.groups import GroupsApi
 from towline.api.health import HealthApi
 from towline.api.identity import IdentityApi
+from towline.api.joining import JoiningApi
 from towline.api.metrics import Metrics
 from towline.api.mirrors import MirrorsApi
 from towline.api.packages import PackagesApi
@@ -32,6 +34,8 @@ from towline.api.preflight import PreflightApi
 from towline.api.projects import ProjectsApi
 from towline.api.registries import RegistriesApi
 from towline.api.secrets import SecretsApi
+from towline.api.service_accounts import ServiceAccountsApi
+from towline.api.sso import SsoApi
 from towline.api.tokens import TokensApi
 from towline.api.uses import UsesApi
 from towline.services.leaving import Leaving
@@ -49,8 +53,11 @@ if TYPE_CHECKING:
     from towline.services.doors import Doors
     from towline.services.engines import InstallationEngines
     from towline.services.figures import Figures
+    from towline.services.groups import Groups
     from towline.services.handouts import Handouts
+    from towline.services.invitations import Invitations
     from towline.services.mirrors import Mirrors
+    from towline.services.organizations import Organizations
     from towline.services.packages import Packages
     from towline.services.projects import Projects
     from towline.services.proofs import Proofs
@@ -58,6 +65,8 @@ if TYPE_CHECKING:
     from towline.services.registries import Registries
     from towline.services.secret_uses import SecretUses
     from towline.services.secrets import Secrets
+    from towline.services.service_accounts import ServiceAccounts
+    from towline.services.single_sign_on import SingleSignOn
     from towline.services.tally import Tally
     from towline.services.tool_logins import ToolLogins
     from towline.services.webhooks import Webhooks
@@ -80,6 +89,16 @@ class UseCases(Protocol):
     def accounts(self) -> Accounts: ...
     @property
     def device_logins(self) -> DeviceLogins: ...
+    @property
+    def organizations(self) -> Organizations: ...
+    @property
+    def invitations(self) -> Invitations: ...
+    @property
+    def single_sign_on(self) -> SingleSignOn: ...
+    @property
+    def groups(self) -> Groups: ...
+    @property
+    def service_accounts(self) -> ServiceAccounts: ...
     @property
     def projects(self) -> Projects: ...
     @property
@@ -118,12 +137,14 @@ def build(
     figures: Figures | None = None,
     limits: Limits | None = None,
     leaving: Leaving | None = None,
+    public_url: str = "",
 ) -> Api:
     """Return the API over ``services``.
 
     ``checks`` names what the server cannot work without (store, engine); ``/readyz`` asks each.
     ``open_metrics`` lets anybody read ``/metrics``; else one must be signed in. ``figures`` tells there how
     things stand; ``limits`` says how much is taken of one token and in one body.
+    ``public_url`` is where browsers reach the server; empty: as they say.
     """
     metrics = Metrics(services.tally, figures)
     limits, leaving = limits or Limits(), leaving or Leaving()
@@ -131,7 +152,7 @@ def build(
         *IdentityApi(services.accounts).operations(),
         *DeviceLoginsApi(services.device_logins).operations(),
         *TokensApi(services.accounts).operations(),
-        *PeopleApi(services.accounts).operations(),
+        *_people(services, public_url),
         *ProjectsApi(services.projects).operations(),
         *SecretsApi(services.secrets).operations(),
         *UsesApi(services.secret_uses).operations(),
@@ -147,6 +168,17 @@ def build(
     )
     table = (*table, *DocsApi(table, version=__version__).operations())
     return Api(table, _paths(table, services.accounts, limits), metrics, leaving)
+
+
+def _people(services: UseCases, public_url: str) -> tuple[Operation, ...]:
+    people = services.accounts, services.organizations, services.invitations
+    return (
+        *SsoApi(services.single_sign_on).operations(),
+        *PeopleApi(*people, public_url=public_url).operations(),
+        *JoiningApi(*people, public_url=public_url).operations(),
+        *GroupsApi(services.groups).operations(),
+        *ServiceAccountsApi(services.service_accounts).operations(),
+    )
 
 
 def framed(

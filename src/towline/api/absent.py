@@ -12,8 +12,6 @@ _KINDS = {
     "/v2/disks/": "disks",
     "/v2/roles/": "roles of your own; project_viewer, project_developer and project_admin are fixed",
     "/v2/role-bindings/": "role bindings; an organization's members hold their roles",
-    "/v2/usergroups/": "user groups",
-    "/v2/serviceaccounts/": "service accounts; the console makes API tokens under Members & tokens",
     "/v2/configtrees/": "config trees",
     "/v2/oauth2/clients/": "OAuth2 clients",
     "/v2/managedservices/": "managed services and no VPN",

@@ -5,7 +5,6 @@ The program's half; the person's is the console's page ``/device``. Refusals are
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from towline.api.operations import Operation, Reply
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 _TAG = "Signing in"
 _MOST_BYTES = 8192
-_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
 
 
 class DeviceLoginsApi:
@@ -71,7 +69,7 @@ class DeviceLoginsApi:
 
     async def discover(self, call: Call) -> Reply:
         """Answer where the two endpoints are."""
-        return Reply(wire.discovery_document(_server(call)))
+        return Reply(wire.discovery_document(call.server))
 
     async def begin(self, call: Call) -> Reply:
         """Answer the codes of a new login."""
@@ -82,7 +80,7 @@ class DeviceLoginsApi:
             return Reply(wire.refusal("invalid_request", str(error)), 400)
         return Reply(
             wire.authorization_document(
-                begun.login, _server(call), device_code=begun.device_code, user_code=begun.user_code
+                begun.login, call.server, device_code=begun.device_code, user_code=begun.user_code
             )
         )
 
@@ -97,7 +95,7 @@ class DeviceLoginsApi:
         heard = await self._device_logins.poll(asked.device_code, asked.client_id)
         if isinstance(heard, PollAnswer):
             return Reply(wire.poll_refusal(heard), 400)
-        return Reply(wire.grant_document(heard, _server(call), client_id=asked.client_id))
+        return Reply(wire.grant_document(heard, call.server, client_id=asked.client_id))
 
 
 def _form(call: Call) -> dict[str, str]:
@@ -105,11 +103,3 @@ def _form(call: Call) -> dict[str, str]:
     if kind != wire.FORM:
         raise InvalidInput("", problem=f"the body is {kind[:60]!a}", rule=f"send {wire.FORM}")
     return wire.form_of(call.body)
-
-
-def _server(call: Call) -> str:
-    """Return this server's address as the caller wrote it."""
-    host = call.header(b"host")
-    if not _HOST.fullmatch(host):
-        host = ":".join(str(part) for part in call.scope["server"])
-    return f"{call.scope['scheme']}://{host}"

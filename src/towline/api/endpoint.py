@@ -89,7 +89,13 @@ class Endpoint:
             _check_scope(operation, principal)
             if operation.place is Place.INSTALLATION:
                 await self._accounts.require_operator(principal)
-            if operation.place not in (Place.HEADER, Place.PATH):
+            if operation.place in (Place.NOWHERE, Place.INSTALLATION):
+                return None
+            if operation.place in (Place.ORGANIZATION, Place.ORGANIZATION_HEADER):
+                by_path = operation.place is Place.ORGANIZATION
+                named = headers.get(b"organizationguid", b"").decode("latin-1")
+                guid = scope["path_params"]["guid"] if by_path else named
+                await self._accounts.admit(principal, guid, permission=operation.permission)
                 return None
             by_header = operation.place is Place.HEADER
             project = project_of(headers, principal) if by_header else scope["path_params"]["guid"]

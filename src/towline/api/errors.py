@@ -18,6 +18,7 @@ from towline.domain.errors import (
     NotFound,
     NotSignedIn,
     ProofRequired,
+    ProviderFailed,
     PullRefused,
     SealBroken,
     StoreFull,
@@ -42,6 +43,7 @@ _STATUS: dict[type[TowlineError], int] = {
     KeysUnreachable: 503,
     StoreUnavailable: 503,
     PullRefused: 502,
+    ProviderFailed: 502,
     EngineFailed: 503,
     StoreFull: 507,
 }

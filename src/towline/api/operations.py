@@ -5,6 +5,7 @@ From the one table come the routes, the permission checks, the OpenAPI document 
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from towline.wire.lists import Query
 
 MIB = 1 << 20
+
+_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
 
 Header = tuple[bytes, bytes]
 Headers = Sequence[Header]
@@ -68,7 +71,9 @@ class Place(Enum):
     PATH = "path"
     """In the project whose guid is in the path."""
     ORGANIZATION = "organization"
-    """In the organization whose guid is in the path; its service looks it up."""
+    """In the organization whose guid is in the path."""
+    ORGANIZATION_HEADER = "organization header"
+    """In the organization that the header ``organizationguid`` names, else the caller's first."""
     INSTALLATION = "installation"
     """In the organization that the installation was set up with; its service looks it up."""
 
@@ -113,6 +118,19 @@ class Call:
         return query_of(raw)
 
     @property
+    def organization(self) -> str:
+        """The organization that the request names in its header, empty where it names none."""
+        return self.header(b"organizationguid")
+
+    @property
+    def server(self) -> str:
+        """This server's address as the caller wrote it, without a slash at its end."""
+        host = self.header(b"host")
+        if not _HOST.fullmatch(host):
+            host = ":".join(str(part) for part in self.scope["server"])
+        return f"{self.scope['scheme']}://{host}"
+
+    @property
     def peer(self) -> str:
         """The caller's network address."""
         client = self.scope.get("client")
@@ -153,6 +171,8 @@ class Operation:
     media_type: str = "application/json"
     status: int = 200
     errors: tuple[int, ...] = ()
+    also: str = ""
+    """Who else may, in words, where the service knows more than roles tell."""
 
     @property
     def signed_in(self) -> bool:
@@ -165,9 +185,14 @@ class Operation:
         return self.place is Place.HEADER
 
     @property
+    def who(self) -> str:
+        """Who may, in words."""
+        return f"{ROLES[self.permission]}{f', {self.also}' if self.also else ''}"
+
+    @property
     def role(self) -> str:
         """Who may, in words, and the scope that a token with scopes needs."""
-        role = _ROLES[self.permission]
+        role = self.who
         if not self.signed_in or self.scope is ScopeKind.EVERYBODY:
             return role
         if self.scope is None:
@@ -200,7 +225,7 @@ def header_of(scope: Scope, name: bytes) -> str:
     return ""
 
 
-_ROLES = {
+ROLES = {
     Permission.OPEN: "nobody needs to sign in",
     Permission.SIGNED_IN: "anybody who is signed in",
     Permission.VIEW: "project viewer",

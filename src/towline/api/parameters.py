@@ -20,3 +20,4 @@ REQUIRE = Parameter(
 ORGANIZATION = Parameter(
     "organizationguid", "the organization; without it the caller's first", place="header"
 )
+GROUP = Parameter("groupguid", "the group's guid, in place of its name", place="header")

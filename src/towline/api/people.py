@@ -16,7 +16,10 @@ from towline.wire.openapi import Parameter
 
 if TYPE_CHECKING:
     from towline.api.operations import Call
+    from towline.domain.groups import Membership
     from towline.services.accounts import Accounts
+    from towline.services.invitations import Invitations
+    from towline.services.organizations import Organizations
 
 _USER = Parameter("userguid", "the user; without it the caller", place="header")
 _GUIDS = Parameter("guid", "only users with one of these guids", repeated=True)
@@ -25,12 +28,22 @@ _GUIDS = Parameter("guid", "only users with one of these guids", repeated=True)
 class PeopleApi:
     """Who is there."""
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        organizations: Organizations,
+        invitations: Invitations,
+        *,
+        public_url: str,
+    ) -> None:
         self._accounts = accounts
+        self._organizations = organizations
+        self._invitations = invitations
+        self._public_url = public_url.rstrip("/")
 
     def operations(self) -> tuple[Operation, ...]:
         """Return the rows of the table."""
-        return (*self._users(), *self._one_user(), *self._organizations())
+        return (*self._users(), *self._one_user(), *self._of_organizations())
 
     def _users(self) -> tuple[Operation, ...]:
         return (
@@ -108,7 +121,7 @@ class PeopleApi:
             ),
         )
 
-    def _organizations(self) -> tuple[Operation, ...]:
+    def _of_organizations(self) -> tuple[Operation, ...]:
         return (
             Operation(
                 method="GET",
@@ -128,7 +141,7 @@ class PeopleApi:
                 permission=Permission.MANAGE_ORGANIZATION,
                 place=Place.ORGANIZATION,
                 tag="Organizations",
-                summary="Replace an organization's members",
+                summary="Replace an organization's members; who has no account here is invited",
                 handle=self.replace_members,
                 body=wire.OrganizationIn,
                 answer=wire.OrganizationDocument,
@@ -139,13 +152,17 @@ class PeopleApi:
     async def me(self, call: Call) -> Reply:
         """Answer the caller's own profile."""
         profile = await self._accounts.me(call.principal)
-        return Reply(wire.user_document(profile.user, profile.organizations, profile.projects))
+        return Reply(
+            wire.user_document(profile.user, profile.organizations, profile.projects, profile.groups)
+        )
 
     async def rename(self, call: Call) -> Reply:
         """Change the caller's names."""
         first, last = wire.names(call.body, call.principal.user)
         profile = await self._accounts.rename_me(call.principal, first_name=first, last_name=last)
-        return Reply(wire.user_document(profile.user, profile.organizations, profile.projects))
+        return Reply(
+            wire.user_document(profile.user, profile.organizations, profile.projects, profile.groups)
+        )
 
     async def rename_by_address(self, call: Call) -> Reply:
         """Change the caller's names; nobody changes those of others."""
@@ -155,12 +172,14 @@ class PeopleApi:
 
     async def colleague(self, call: Call) -> Reply:
         """Answer somebody of the caller's organizations."""
-        profile = await self._accounts.colleague(call.principal, call.path["email"])
-        return Reply(wire.user_document(profile.user, profile.organizations, profile.projects))
+        profile = await self._organizations.colleague(call.principal, call.path["email"])
+        return Reply(
+            wire.user_document(profile.user, profile.organizations, profile.projects, profile.groups)
+        )
 
     async def permissions(self, call: Call) -> Reply:
         """Answer what somebody may do."""
-        powers = await self._accounts.powers(
+        powers = await self._organizations.powers(
             call.principal, call.header(b"organizationguid"), call.header(b"userguid")
         )
         return Reply(permissions_wire.document(powers.in_organization, powers.in_projects))
@@ -169,7 +188,7 @@ class PeopleApi:
         """Answer a page of an organization's people."""
         guid = call.header(b"organizationguid")
         query = call.query
-        listing = await self._accounts.users(
+        listing = await self._organizations.users(
             call.principal, guid, page_of(query), guids=query.get("guid", ())
         )
         items = (
@@ -179,13 +198,17 @@ class PeopleApi:
 
     async def organization(self, call: Call) -> Reply:
         """Answer an organization."""
-        organization, members = await self._accounts.organization(call.principal, call.path["guid"])
-        return Reply(wire.organization_document(organization, members))
+        return _answer(await self._organizations.get(call.principal, call.path["guid"]))
 
     async def replace_members(self, call: Call) -> Reply:
-        """Replace an organization's members."""
+        """Replace an organization's members; who has no account is invited, by mail if that is set."""
         wanted = wire.members(call.body)
-        organization, members = await self._accounts.replace_members(
-            call.principal, call.path["guid"], wanted
-        )
-        return Reply(wire.organization_document(organization, members))
+        changed = await self._organizations.replace_members(call.principal, call.path["guid"], wanted)
+        for invitation, text in changed.invited:
+            link = f"{self._public_url or call.server}/invitation?token={text}"
+            await self._invitations.send(invitation, changed.organization, link)
+        return _answer(changed)
+
+
+def _answer(membership: Membership) -> Reply:
+    return Reply(wire.organization_document(membership.organization, membership.members, membership.groups))

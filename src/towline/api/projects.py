@@ -81,7 +81,7 @@ class ProjectsApi:
                 permission=Permission.MANAGE_PROJECT,
                 place=Place.PATH,
                 tag=_TAG,
-                summary="Replace a project's labels and features",
+                summary="Replace a project's labels, features and members",
                 handle=self.update,
                 body=wire.ProjectIn,
                 answer=wire.ProjectDocument,
@@ -124,6 +124,7 @@ class ProjectsApi:
             organization_guid=draft.organization_guid,
             labels=draft.labels,
             features=draft.features,
+            members=draft.members,
         )
         return Reply(wire.document(project, organization), 201)
 
@@ -132,10 +133,10 @@ class ProjectsApi:
         return Reply(wire.document(*await self._projects.get(call.principal, call.path["guid"])))
 
     async def update(self, call: Call) -> Reply:
-        """Replace labels and features."""
-        labels, features = wire.change(call.body)
+        """Replace labels, features and members."""
+        labels, features, members = wire.change(call.body)
         view = await self._projects.update(
-            call.principal, call.path["guid"], labels=labels, features=features
+            call.principal, call.path["guid"], labels=labels, features=features, members=members
         )
         return Reply(wire.document(*view))
 

@@ -58,7 +58,17 @@ GROUPS: tuple[Group, ...] = (
             Command("login", "sign in to a server and choose a project"),
             Command("logout", "end the session that login began"),
             Command("project", "list, create, select and delete projects"),
+            Command("session", "list and end your sessions"),
             Command("token", "make, list and revoke tokens for programs, each with its scopes"),
+        ),
+    ),
+    Group(
+        "people",
+        (
+            Command("member", "invite people, give them roles, take them out, shut them out"),
+            Command("group", "keep user groups, which hold roles for their members"),
+            Command("service-account", "keep accounts of programs, and make and end their tokens"),
+            Command("sso", "say which groups of the sign-in provider give which roles"),
         ),
     ),
     Group(

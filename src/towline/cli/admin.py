@@ -22,6 +22,7 @@ examples:
   towline admin backup /var/backups/towline.backup
   towline admin restore /var/backups/towline.backup
   towline admin migrate-store --from /var/lib/towline --to postgresql://towline@db.example.com/towline
+  towline admin disable-user --email max@example.com
   towline admin keys list
   towline admin keys rotate --yes
   towline admin audit verify
@@ -49,6 +50,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     user.add_argument(
         "--project", default="", help="project to join as admin; made if there is none of that name"
     )
+    for name, summary, do in (
+        (
+            "disable-user",
+            "shut somebody out: sessions and tokens end, on a running server within 5 s",
+            _disable,
+        ),
+        ("enable-user", "let somebody in again", _enable),
+    ):
+        shut = commands.add_parser(name, help=summary)
+        shut.set_defaults(do=do)
+        shut.add_argument("--data", metavar="FOLDER", help="the server's data folder [TOWLINE_DATA]")
+        shut.add_argument("--email", required=True, help="the account's e-mail address")
     admin_keys.configure(commands)
     admin_audit.configure(commands)
 
@@ -92,6 +105,23 @@ async def _user_created(args: argparse.Namespace) -> int:
         )
     for project, organization, _ in profile.projects:
         sys.stdout.write(f"{profile.user.email}\t{organization.name}\t{project.name}\t{project.guid}\n")
+    return 0
+
+
+def _disable(args: argparse.Namespace) -> int:
+    return asyncio.run(_set_disabled(args, disabled=True))
+
+
+def _enable(args: argparse.Namespace) -> int:
+    return asyncio.run(_set_disabled(args, disabled=False))
+
+
+async def _set_disabled(args: argparse.Namespace, *, disabled: bool) -> int:
+    from towline import app, config
+
+    async with app.administration(config.load({"data": args.data})) as accounts:
+        user = await accounts.set_disabled(args.email, disabled=disabled)
+    sys.stdout.write(f"{user.email}\t{'disabled' if disabled else 'enabled'}\n")
     return 0
 
 

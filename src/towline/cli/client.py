@@ -27,10 +27,14 @@ _EXIT_CODES = {400: 2, 401: 5, 403: 5, 404: 3, 409: 4, 412: 6, 413: 2, 422: 2}
 
 
 class Client:
-    """Calls on behalf of one user in one project. Connections are kept open between calls."""
+    """Calls on behalf of one user in one project. Connections are kept open between calls.
+
+    ``organization`` is the guid of the one that calls are about, where they are about one.
+    """
 
     def __init__(self, context: Context) -> None:
         self.context = context
+        self.organization = ""
         self._connection = _connection(context)
 
     def get(self, path: str, **query: str) -> Document:
@@ -62,6 +66,15 @@ class Client:
         if response.status >= http.client.BAD_REQUEST:
             raise _refused(response.status, answer)
         return answer if isinstance(answer, dict) else {}
+
+    def form(self, path: str, fields: Mapping[str, str]) -> tuple[int, Document]:
+        """Send a form, as OAuth has it; return status and document, refusals too."""
+        headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
+        with _connection_problems(self.context):
+            self._connection.request("POST", path, body=urlencode(fields), headers=headers)
+            response = self._connection.getresponse()
+            answer = _json_or_nothing(response.read())
+        return response.status, answer if isinstance(answer, dict) else {}
 
     def lines(self, path: str, **query: str) -> Iterator[bytes]:
         """Yield the lines of a text answer as they come."""
@@ -96,6 +109,8 @@ class Client:
             headers["Authorization"] = f"Bearer {self.context.token}"
         if self.context.project:
             headers["project"] = self.context.project
+        if self.organization:
+            headers["organizationguid"] = self.organization
         self._connection.request(method, target, body=content, headers=headers)
         return self._connection.getresponse()
 
@@ -139,6 +154,21 @@ def opened(args: argparse.Namespace) -> Client:
     if not _GUID.fullmatch(context.project):
         project = project_named(client, context.project)
         return Client(replace(context, project=text_at(project, "metadata", "guid")))
+    return client
+
+
+def in_organization(args: argparse.Namespace) -> Client:
+    """Return a client for the organization of the chosen project, or without one the user's first."""
+    client = signed_in(args)
+    if client.context.project:
+        client = opened(args)
+        project = client.get(f"/v2/projects/{part(client.context.project)}/")
+        client.organization = text_at(project, "metadata", "organizationGUID")
+        return client
+    organizations = documents_at(client.get("/v2/users/me/"), "spec", "organizations")
+    if not organizations:
+        raise Failure("you are in no organization; ask an admin of one for an invitation", code=3)
+    client.organization = text_at(organizations[0], "guid")
     return client
 
 

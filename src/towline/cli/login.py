@@ -24,6 +24,7 @@ $XDG_CONFIG_HOME/towline/config.json, readable by you alone.
 EXAMPLES = """\
 examples:
   towline login http://127.0.0.1:8420 --email jane@example.com
+  towline login https://towline.example.com --browser
   printf %s "$PASSWORD" | towline login https://towline.example.com --email ci@example.com \\
       --password-stdin --project robots
 """
@@ -34,6 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("server", metavar="SERVER", nargs="?", help="the server's address [TOWLINE_SERVER]")
     parser.add_argument("--email", help="your e-mail address; asked for where it is not given")
     parser.add_argument("--project", metavar="NAME", help="the project to work in; your only one by default")
+    parser.add_argument(
+        "--browser", action="store_true", help="sign in in a browser, by whatever way that is done there"
+    )
     flags.password(parser)
     flags.output(parser)
 
@@ -41,10 +45,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Sign in; return 0."""
     context = contexts.resolve(args, os.environ)
-    email = args.email or _asked_email(context)
-    password = flags.read_password(args)
-    context = Context(server=context.server.rstrip("/"), email=email, ca=context.ca)
-    context = replace(context, token=_token(Client(context), email, password))
+    if args.browser:
+        context = _by_browser(Context(server=context.server.rstrip("/"), ca=context.ca))
+    else:
+        email = args.email or _asked_email(context)
+        password = flags.read_password(args)
+        context = Context(server=context.server.rstrip("/"), email=email, ca=context.ca)
+        context = replace(context, token=_token(Client(context), email, password))
+    email = context.email
     context = _with_project(context, args.project)
     file = contexts.save(context, os.environ)
     signed_in = {"server": context.server, "email": email, "project": context.project}
@@ -54,6 +62,13 @@ def run(args: argparse.Namespace) -> int:
         show_one({"metadata": {"name": email}, **signed_in}, args.output, details=lambda _: ())
     tell(f"the token is kept in {file}")
     return 0
+
+
+def _by_browser(context: Context) -> Context:
+    from towline.cli.browser_login import token_by_browser
+
+    known = replace(context, token=token_by_browser(Client(context)))
+    return replace(known, email=text_at(Client(known).get("/user/info"), "data", "email"))
 
 
 def _asked_email(context: Context) -> str:

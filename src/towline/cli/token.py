@@ -79,12 +79,12 @@ def _create(args: argparse.Namespace) -> int:
         spec["projectGUID"] = client.context.project
     body = {"kind": "Token", "metadata": {"name": args.name}, "spec": spec}
     if args.save:
-        _refuse_present(args.save)
+        refuse_present(args.save)
     elif args.output == "name":
         raise Failure("-o name does not show the token, and nothing shows it later; add --save FILE", code=2)
     made = client.call("POST", "/v2/tokens/", body)
     if args.save:
-        _save(args.save, str(made.pop("token", "")))
+        save(args.save, str(made.pop("token", "")))
         tell(f"the token is in {args.save}, which only you can read")
     if args.output == "table" and not args.save:
         sys.stdout.write(f"{text_at(made, 'token')}\n")
@@ -133,12 +133,14 @@ def _row(token: Document) -> tuple[str, ...]:
     )
 
 
-def _refuse_present(path: str) -> None:
+def refuse_present(path: str) -> None:
+    """Raise Failure where there is a file already."""
     if Path(path).exists():
         raise Failure(f"{path} is there already; remove it or name another file", code=2)
 
 
-def _save(path: str, text: str) -> None:
+def save(path: str, text: str) -> None:
+    """Write a token to a new file that only its owner can read; raise Failure."""
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="ascii") as file:

@@ -14,7 +14,6 @@ from towline.console.pulls import Pace, pulls_of
 from towline.console.secret_form import sentence
 from towline.console.templating import HEADERS
 from towline.console.texts import ERROR_TEXTS
-from towline.domain.account import Permission
 from towline.domain.deployment import DeploymentDraft, Phase, Status
 from towline.domain.engine import ENGINE_LABEL
 from towline.domain.errors import Conflict, InvalidInput, NotFound
@@ -65,7 +64,7 @@ class DeploymentsPages:
 
     async def new(self, request: Request) -> Response:
         """Show the form of a deployment, for a package that was chosen or to choose one."""
-        visit = await self._room.visit(request, Permission.DEPLOY)
+        visit = await self._room.visit(request)
         query = request.query_params
         values = {
             "name": query.get("package", ""),
@@ -77,7 +76,7 @@ class DeploymentsPages:
 
     async def preflight(self, request: Request) -> Response:
         """Answer whether the package that was chosen would deploy, as a part of the form's page."""
-        visit = await self._room.visit(request, Permission.DEPLOY)
+        visit = await self._room.visit(request)
         name, _, version = request.query_params.get("package", "").partition(" ")
         results: Sequence[PreflightResult] = ()
         if name:
@@ -86,7 +85,7 @@ class DeploymentsPages:
 
     async def submit(self, request: Request) -> Response:
         """Write the wish down, or show the form again; or check the images only."""
-        visit = await self._room.visit(request, Permission.DEPLOY)
+        visit = await self._room.visit(request)
         form = await form_of(request, self._room.sessions)
         values = {key: form.text(key) for key in LABELS}
         if form.has("check"):
@@ -103,12 +102,12 @@ class DeploymentsPages:
 
     async def ask_update(self, request: Request) -> Response:
         """Show what the deployment could run next."""
-        visit = await self._room.visit(request, Permission.DEPLOY)
+        visit = await self._room.visit(request)
         return await self._update_page(visit)
 
     async def update(self, request: Request) -> Response:
         """Wish the next generation: another package or version, or the same again, which is a restart."""
-        visit = await self._room.visit(request, Permission.DEPLOY)
+        visit = await self._room.visit(request)
         form = await form_of(request, self._room.sessions)
         present = await self._found(visit)
         name, version = present.wish.package_name, present.wish.package_version
@@ -125,13 +124,13 @@ class DeploymentsPages:
 
     async def ask_delete(self, request: Request) -> Response:
         """Ask for the name before a deployment goes."""
-        visit = await self._room.visit(request, Permission.DEPLOY)
+        visit = await self._room.visit(request)
         values = {"deployment": await self._found(visit), "errors": {}}
         return await visit.page("deployment_delete.html", values, section=SECTION)
 
     async def delete(self, request: Request) -> Response:
         """Stop a deployment."""
-        visit = await self._room.visit(request, Permission.DEPLOY)
+        visit = await self._room.visit(request)
         form = await form_of(request, self._room.sessions)
         deployment = await self._found(visit)
         if form.text("confirm") != deployment.name:
@@ -142,7 +141,7 @@ class DeploymentsPages:
 
     async def logs(self, request: Request) -> Response:
         """Show a container's log: the newest lines, and what comes where scripts run."""
-        visit = await self._room.visit(request, Permission.DEPLOY)
+        visit = await self._room.visit(request)
         deployment, query = await self._found(visit), request.query_params
         executable = query.get("executable") or deployment.executables[0].name
         replica = _whole(query.get("replica", "0"))
@@ -161,7 +160,7 @@ class DeploymentsPages:
 
     async def log(self, request: Request) -> Response:
         """Answer a container's log as text: as it grows, or whole as a file."""
-        visit = await self._room.visit(request, Permission.DEPLOY)
+        visit = await self._room.visit(request)
         query = request.query_params
         executable, replica = query.get("executable", ""), _whole(query.get("replica", "0"))
         whole = "download" in query

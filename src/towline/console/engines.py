@@ -9,7 +9,6 @@ from starlette.responses import HTMLResponse
 from towline.console.forms import form_of
 from towline.console.secret_form import sentence
 from towline.console.templating import HEADERS
-from towline.domain.account import Permission
 from towline.domain.engine import USUAL_PLATFORM, EngineKeys, EngineKind, EngineSpec, Storage
 from towline.domain.errors import Conflict, EngineFailed, InvalidInput
 from towline.services.engines import EngineDraft
@@ -144,7 +143,7 @@ class EnginesPages:
 
     async def _visit(self, request: Request) -> Visit:
         """Return the visit of somebody who runs the installation; the service looks again."""
-        visit = await self._room.visit(request, Permission.MANAGE_ORGANIZATION)
+        visit = await self._room.visit(request)
         await self._room.services.accounts.require_operator(visit.access.principal)
         return visit
 

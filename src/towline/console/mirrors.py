@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from towline.console.forms import form_of
 from towline.console.secret_form import sentence
-from towline.domain.account import Permission
 from towline.domain.errors import Conflict, InvalidInput
 from towline.domain.mirror import DEFAULT_ACCOUNT, MirrorDraft
 
@@ -43,12 +42,12 @@ class MirrorsPages:
 
     async def new(self, request: Request) -> Response:
         """Show the form of a mirror."""
-        visit = await self._room.visit(request, Permission.MANAGE_SECRETS)
+        visit = await self._room.visit(request)
         return await self._form(visit, {**dict.fromkeys(LABELS, ""), "accounts": DEFAULT_ACCOUNT})
 
     async def submit(self, request: Request) -> Response:
         """Keep a mirror, and lead back to the secret."""
-        visit = await self._room.visit(request, Permission.MANAGE_SECRETS)
+        visit = await self._room.visit(request)
         form = await form_of(request, self._room.sessions)
         values = {name: form.text(name) for name in LABELS}
         name, peer = request.path_params["name"], request.client.host if request.client else ""
@@ -70,7 +69,7 @@ class MirrorsPages:
 
     async def ask_remove(self, request: Request) -> Response:
         """Say what giving a mirror up means."""
-        visit = await self._room.visit(request, Permission.MANAGE_SECRETS)
+        visit = await self._room.visit(request)
         path = request.path_params
         state = await self._room.services.mirrors.get(visit.access, path["name"], path["mirror"])
         values = {"name": path["name"], "state": state}
@@ -78,7 +77,7 @@ class MirrorsPages:
 
     async def remove(self, request: Request) -> Response:
         """Give a mirror up."""
-        visit = await self._room.visit(request, Permission.MANAGE_SECRETS)
+        visit = await self._room.visit(request)
         await form_of(request, self._room.sessions)
         path = request.path_params
         await self._room.services.mirrors.remove(visit.access, path["name"], path["mirror"])

@@ -14,7 +14,6 @@ from towline.console.presets import PRESETS
 from towline.console.secret_form import HUB, LABELS, NAME_HINT, PRIVATE, SecretForm, by_field, problem_of
 from towline.console.secrets import SECTION, newest_rows, set_by
 from towline.console.templating import HEADERS
-from towline.domain.account import Permission
 from towline.domain.credential_shape import shape_of
 from towline.domain.errors import Conflict, InvalidInput, NotFound, ProofRequired
 from towline.domain.names import secret_name
@@ -44,12 +43,12 @@ class NewSecretPages:
 
     async def types(self, request: Request) -> Response:
         """SELECT SECRET TYPE."""
-        visit = await self._room.visit(request, Permission.MANAGE_SECRETS)
+        visit = await self._room.visit(request)
         return await visit.page("secret_types.html", {"presets": PRESETS.values()}, section=SECTION)
 
     async def check_name(self, request: Request) -> Response:
         """Say whether a name can be had, as one types."""
-        visit = await self._room.visit(request, Permission.MANAGE_SECRETS)
+        visit = await self._room.visit(request)
         name = request.query_params.get("name", "").strip()
         _, problem = problem_of(lambda: secret_name(name))
         if not problem and await self._is_taken(visit, name):
@@ -59,7 +58,7 @@ class NewSecretPages:
 
     async def check_registry(self, request: Request) -> Response:
         """Say how a registry's address is understood, as one types."""
-        visit = await self._room.visit(request, Permission.MANAGE_SECRETS)
+        visit = await self._room.visit(request)
         form = SecretForm(kind=PRIVATE, registry=request.query_params.get("registry", "").strip())
         _, problem = problem_of(form.address)
         address = None if problem else form.address()
@@ -68,7 +67,7 @@ class NewSecretPages:
 
     async def docker(self, request: Request) -> Response:
         """Show the form of a docker pull secret."""
-        visit = await self._room.visit(request, Permission.MANAGE_SECRETS)
+        visit = await self._room.visit(request)
         query = request.query_params
         preset = PRESETS.get(query.get("provider", ""))
         is_hub = preset is None or preset.provider is Provider.DOCKER_HUB
@@ -83,7 +82,7 @@ class NewSecretPages:
 
     async def submit_docker(self, request: Request) -> Response:
         """Keep the secret, or show the form again: SUBMIT. Trying it only is another button of the form."""
-        visit = await self._room.visit(request, Permission.MANAGE_SECRETS)
+        visit = await self._room.visit(request)
         sent = await form_of(request, self._room.sessions)
         form = SecretForm.of(sent)
         if errors := form.errors():
@@ -102,7 +101,7 @@ class NewSecretPages:
 
     async def try_docker(self, request: Request) -> Response:
         """Test connection: try what the form holds, and keep nothing."""
-        visit = await self._room.visit(request, Permission.MANAGE_SECRETS)
+        visit = await self._room.visit(request)
         form = SecretForm.of(await form_of(request, self._room.sessions))
         editing = request.path_params.get("name", "")
         secret = await self._docker_secret(visit, editing) if editing else None
@@ -113,7 +112,7 @@ class NewSecretPages:
 
     async def paste(self, request: Request) -> Response:
         """Read what was pasted, say what was found, and fill the form; nothing is kept."""
-        visit = await self._room.visit(request, Permission.MANAGE_SECRETS)
+        visit = await self._room.visit(request)
         sent = await form_of(request, self._room.sessions)
         form = SecretForm.of(sent)
         try:
@@ -129,12 +128,12 @@ class NewSecretPages:
 
     async def opaque(self, request: Request) -> Response:
         """Show the form of an opaque secret."""
-        visit = await self._room.visit(request, Permission.MANAGE_SECRETS)
+        visit = await self._room.visit(request)
         return await self._opaque_page(visit, request.query_params.get("name", ""), {})
 
     async def submit_opaque(self, request: Request) -> Response:
         """Keep an opaque secret, or show the form again."""
-        visit = await self._room.visit(request, Permission.MANAGE_SECRETS)
+        visit = await self._room.visit(request)
         form = await form_of(request, self._room.sessions)
         name, data = form.text("name"), _pairs(form)
         try:
@@ -149,7 +148,7 @@ class NewSecretPages:
 
     async def edit(self, request: Request) -> Response:
         """Show the form of a secret that is there, without its password or values."""
-        visit = await self._room.visit(request, Permission.MANAGE_SECRETS)
+        visit = await self._room.visit(request)
         secret = await self._room.services.secrets.get(visit.access, request.path_params["name"])
         if not isinstance(secret, DockerSecret):
             data = dict.fromkeys(secret.keys, "")
@@ -161,7 +160,7 @@ class NewSecretPages:
 
     async def submit_edit(self, request: Request) -> Response:
         """Replace the secret; an empty password keeps the present one at the same registry."""
-        visit = await self._room.visit(request, Permission.MANAGE_SECRETS)
+        visit = await self._room.visit(request)
         sent = await form_of(request, self._room.sessions)
         name = request.path_params["name"]
         secret = await self._room.services.secrets.get(visit.access, name)

@@ -73,7 +73,7 @@ class PackagesPages:
 
         Only a pressed button tries again what a registry is known to refuse; looking does not.
         """
-        visit = await self._room.visit(request, Permission.DEPLOY)
+        visit = await self._room.visit(request)
         pressed = request.method == "POST"
         if pressed:
             await form_of(request, self._room.sessions)
@@ -88,13 +88,13 @@ class PackagesPages:
 
     async def ask_delete(self, request: Request) -> Response:
         """Ask for the name before a package goes."""
-        visit = await self._room.visit(request, Permission.DEPLOY)
+        visit = await self._room.visit(request)
         package = await self._room.services.packages.get(visit.access, *_path(request))
         return await visit.page("package_delete.html", {"package": package, "errors": {}}, section=SECTION)
 
     async def delete(self, request: Request) -> Response:
         """Delete one version of a package."""
-        visit = await self._room.visit(request, Permission.DEPLOY)
+        visit = await self._room.visit(request)
         form = await form_of(request, self._room.sessions)
         package = await self._room.services.packages.get(visit.access, *_path(request))
         if form.text("confirm") != package.name:
@@ -105,12 +105,12 @@ class PackagesPages:
 
     async def new(self, request: Request) -> Response:
         """Show the form of a package."""
-        visit = await self._room.visit(request, Permission.DEPLOY)
+        visit = await self._room.visit(request)
         return await self._page(visit, PackageForm())
 
     async def submit(self, request: Request) -> Response:
         """Keep the package, or show the form again; or one of the form's other buttons."""
-        visit = await self._room.visit(request, Permission.DEPLOY)
+        visit = await self._room.visit(request)
         sent = await form_of(request, self._room.sessions)
         form = PackageForm.of(sent)
         if sent.has("more"):
@@ -130,7 +130,7 @@ class PackagesPages:
 
     async def check(self, request: Request) -> Response:
         """Prove the images that the form names, and keep nothing."""
-        visit = await self._room.visit(request, Permission.DEPLOY)
+        visit = await self._room.visit(request)
         form = PackageForm.of(await form_of(request, self._room.sessions))
         items = [
             PreflightItem(row.image, row.secret if row.private and row.secret else None, row.name)

@@ -12,7 +12,7 @@ from towline.console.secret_form import sentence
 from towline.console.templating import HEADERS
 from towline.domain.account import OrganizationRole, Permission, ProjectRole
 from towline.domain.errors import InvalidInput, NotAllowed, NotFound
-from towline.domain.listing import Page
+from towline.domain.listing import LabelSelector, Page
 from towline.domain.rio_config import rio_config
 from towline.domain.scopes import SCOPES as SCOPE_TABLE
 from towline.domain.scopes import parse_scopes
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
     from towline.console.forms import Form
     from towline.console.visit import Room, Visit
-    from towline.domain.account import Member, Token
+    from towline.domain.account import Token
     from towline.domain.audit import AuditEntry
+    from towline.domain.joining import Invitation
 
 AUDIT, MEMBERS, SETTINGS = "Audit", "Members & tokens", "Settings"
 SCOPES = {
@@ -52,6 +53,8 @@ LABELS = {
     "email": "E-mail address",
     "project_email": "E-mail address",
     "project_role": "Role",
+    "group_name": "Name of the group",
+    "account_name": "Name of the service account",
 }
 _ROWS = 100
 
@@ -64,7 +67,7 @@ class PeoplePages:
 
     async def audit(self, request: Request) -> Response:
         """Show the audit trail, newest first."""
-        visit = await self._room.visit(request, Permission.MANAGE_PROJECT)
+        visit = await self._room.visit(request)
         query = request.query_params
         text, before = query.get("q", "").strip(), query.get("before", "")
         rows, total = await self._newest(visit, text, before)
@@ -83,21 +86,23 @@ class PeoplePages:
 
     async def set_member(self, request: Request) -> Response:
         """Add a person with an account to the organization, change a role, or take one out."""
-        visit = await self._room.visit(request, Permission.MANAGE_ORGANIZATION)
+        visit = await self._room.visit(request)
         form = await form_of(request, self._room.sessions)
         email, role = form.text("email").lower(), form.text("role")
-        accounts, principal = self._room.services.accounts, visit.access.principal
-        organization, members = await accounts.organization(principal, visit.access.organization.guid)
-        roles = {member.user.email: member.role_names for member in members}
-        if form.has("remove"):
-            roles.pop(email, None)
-        else:
-            roles[email] = (OrganizationRole(role).value if role in set(OrganizationRole) else "",)
+        access, organizations = visit.access, self._room.services.organizations
+        wanted = OrganizationRole(role) if role in set(OrganizationRole) else OrganizationRole.MEMBER
         try:
-            await accounts.replace_members(principal, organization.guid, roles)
+            changed = await organizations.set_member(
+                access.principal,
+                access.organization.guid,
+                email,
+                role=None if form.has("remove") else wanted,
+            )
         except (InvalidInput, NotFound) as error:
-            problem = sentence(error) if isinstance(error, InvalidInput) else _no_account(email)
+            problem = sentence(error) if isinstance(error, InvalidInput) else f"{email} is no member."
             return await self.page(visit, errors={"email": problem}, status=400)
+        if changed.invited:
+            return await self._invited(visit, *changed.invited[0])
         what = "is no member any more" if form.has("remove") else "is a member now"
         return visit.on("members", note=f"{email} {what}.")
 
@@ -132,15 +137,8 @@ class PeoplePages:
         return visit.on("members", note=f"{token.name or 'The session'} was revoked.")
 
     async def _end_other_sessions(self, visit: Visit) -> str:
-        accounts, principal = self._room.services.accounts, visit.access.principal
-        others = [
-            token.guid
-            for token in await accounts.tokens(principal)
-            if token.kind != "api" and token.guid != principal.token_guid
-        ]
-        for guid in others:
-            await accounts.revoke_token(principal, guid)
-        return f"{len(others)} session{' was' if len(others) == 1 else 's were'} revoked."
+        ended = await self._room.services.accounts.end_others(visit.access.principal)
+        return f"{ended} session{' was' if ended == 1 else 's were'} revoked."
 
     async def settings(self, request: Request) -> Response:
         """Show how the clients get here, and the project's facts."""
@@ -170,14 +168,18 @@ class PeoplePages:
         *,
         errors: Mapping[str, str] | None = None,
         made: tuple[Token, str] | None = None,
+        invited: tuple[Invitation, str, str] | None = None,
         status: int = 200,
     ) -> Response:
-        """Show people, tokens and sessions; ``made`` is a fresh token with its text."""
+        """Show people, tokens and sessions.
+
+        ``made`` is a fresh token with its text; ``invited`` a fresh invitation, its link, and why that
+        was not mailed.
+        """
         accounts, principal = self._room.services.accounts, visit.access.principal
         tokens = await accounts.tokens(principal)
         values = {
-            "members": await self._people(visit),
-            "project_members": await self._project_members(visit),
+            **await self._holders(visit),
             "roles": [each.value for each in OrganizationRole],
             "project_roles": [each.value for each in ProjectRole],
             "role_words": ROLES,
@@ -191,22 +193,57 @@ class PeoplePages:
             "errors": errors or {},
             "labels": LABELS,
             "made": made,
+            "invited": invited,
         }
         return await visit.page("members.html", values, section=MEMBERS, status=status)
 
-    async def _people(self, visit: Visit) -> Sequence[Member]:
-        try:
-            _, members = await self._room.services.accounts.organization(
-                visit.access.principal, visit.access.organization.guid
-            )
-        except NotFound:
-            return ()
-        return members
-
-    async def _project_members(self, visit: Visit) -> Sequence[Member]:
+    async def shut_out(self, request: Request) -> Response:
+        """Shut a person out, whose sessions and tokens end at once, or let in again."""
+        visit = await self._room.visit(request)
+        form = await form_of(request, self._room.sessions)
+        email, disabled = form.text("email"), form.has("disable")
         access = visit.access
-        _, _, members = await self._room.services.projects.get(access.principal, access.project.guid)
-        return members
+        await self._room.services.organizations.set_disabled(
+            access.principal, access.organization.guid, email, disabled=disabled
+        )
+        what = "is shut out; all sessions and tokens are ended" if disabled else "may sign in again"
+        return visit.on("members", note=f"{email} {what}.")
+
+    async def change_invitation(self, request: Request) -> Response:
+        """Withdraw an invitation, or show a fresh link for it."""
+        visit = await self._room.visit(request)
+        form = await form_of(request, self._room.sessions)
+        invitations, guid = self._room.services.invitations, form.text("guid")
+        owner = visit.access.organization.guid
+        if form.has("renew"):
+            return await self._invited(visit, *await invitations.renew(visit.access.principal, owner, guid))
+        withdrawn = await invitations.withdraw(visit.access.principal, owner, guid)
+        return visit.on("members", note=f"The invitation of {withdrawn.email} was withdrawn.")
+
+    async def _holders(self, visit: Visit) -> dict[str, object]:
+        """Return who holds roles in the project and organization, and who is invited."""
+        access, services = visit.access, self._room.services
+        _, _, members, groups = await services.projects.get(access.principal, access.project.guid)
+        found: dict[str, object] = {"project_members": members, "project_groups": groups}
+        try:
+            organization = await services.organizations.get(access.principal, access.organization.guid)
+        except NotFound:
+            return found | {"members": (), "groups": (), "invitations": (), "accounts": ()}
+        owner, principal = organization.organization.guid, access.principal
+        everything = LabelSelector()
+        known = await services.groups.list(principal, owner, Page(limit=500), selector=everything)
+        robots = await services.service_accounts.list(principal, owner, Page(limit=500), selector=everything)
+        found |= {"members": organization.members, "groups": known.items, "accounts": robots.items}
+        found["invitations"] = ()
+        if access.may(Permission.MANAGE_ORGANIZATION):
+            found["invitations"] = await services.invitations.list(principal, owner)
+        return found
+
+    async def _invited(self, visit: Visit, invitation: Invitation, text: str) -> Response:
+        """Show the link of a fresh invitation, this once, and send it where mail is set up."""
+        link = f"{self._room.address(visit.request)}/invitation?token={text}"
+        mail = await self._room.services.invitations.send(invitation, visit.access.organization, link)
+        return await self.page(visit, invited=(invitation, link, mail))
 
     async def _newest(
         self, visit: Visit, text: str, before: str
@@ -230,10 +267,6 @@ class PeoplePages:
 def _says(row: AuditEntry, text: str) -> bool:
     said = (row.actor, row.action, row.subject, row.outcome, *(word for pair in row.detail for word in pair))
     return any(text.casefold() in each.casefold() for each in said)
-
-
-def _no_account(email: str) -> str:
-    return f"{email} has no account here; make one on the server: towline admin create-user {email}"
 
 
 def _address(request: Request) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from towline.console.forms import form_of
 from towline.console.secret_form import sentence
 from towline.console.templating import see_other
-from towline.domain.account import Permission, ProjectRole
-from towline.domain.errors import Conflict, InvalidInput, NotFound
+from towline.domain.account import ProjectRole, SubjectRef
+from towline.domain.errors import Conflict, InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +52,7 @@ class ProjectsPages:
 
     async def set_role(self, request: Request) -> Response:
         """Give a person a role in the project, or take it away."""
-        visit = await self._room.visit(request, Permission.MANAGE_PROJECT)
+        visit = await self._room.visit(request)
         form = await form_of(request, self._room.sessions)
         email, wanted = form.text("email").lower(), form.text("project_role")
         if form.has("remove"):
@@ -63,15 +63,17 @@ class ProjectsPages:
             errors = {"project_role": f"choose one of {', '.join(ProjectRole)}"}
             return await self._people.page(visit, errors=errors, status=400)
         access = visit.access
+        kind: Literal["User", "UserGroup"] = "UserGroup" if form.has("group") else "User"
+        subject = SubjectRef(kind, form.text("group") or email)
         try:
             await self._room.services.projects.set_role(
-                access.principal, access.project.guid, email, role=role
+                access.principal, access.project.guid, subject, role=role
             )
-        except NotFound:
-            problem = f"{email} is no member of {access.organization.name}; add the person there first"
+        except InvalidInput:
+            problem = f"{subject} is not in {access.organization.name}; add it there first"
             return await self._people.page(visit, errors={"project_email": problem}, status=400)
         what = f"is {role.name.lower()} of {access.project.name} now" if role else "has no role here any more"
-        return visit.on("members", note=f"{email} {what}.")
+        return visit.on("members", note=f"{subject} {what}.")
 
     async def _form(
         self, visit: Visit, *, name: str, errors: Mapping[str, str] | None = None, status: int = 200

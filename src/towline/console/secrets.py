@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 from towline.console.forms import form_of
 from towline.console.snippets import snippets_of
 from towline.console.templating import see_other
-from towline.domain.account import Permission
 from towline.domain.audit import Door
 from towline.domain.errors import InvalidInput, NotFound
 from towline.domain.image import ImageReference
@@ -54,7 +53,7 @@ class SecretsPages:
 
     async def verify_many(self, request: Request) -> Response:
         """Try every docker secret of the page that is shown again, all at once."""
-        visit = await self._room.visit(request, Permission.MANAGE_SECRETS)
+        visit = await self._room.visit(request)
         await form_of(request, self._room.sessions)
         shelf = await self._shelf(visit)
         names = [line.secret.metadata.name for line in shelf.lines if isinstance(line.secret, DockerSecret)]
@@ -68,16 +67,16 @@ class SecretsPages:
 
     async def show(self, request: Request) -> Response:
         """Show one secret."""
-        visit = await self._room.visit(request, Permission.DEPLOY)
+        visit = await self._room.visit(request)
         return await visit.page("secret.html", await self._about(visit), section=SECTION)
 
     async def watch(self, request: Request) -> Response:
         """Stream the part of a secret's page that changes by itself."""
-        return await self._room.watch(request, self._state, Permission.DEPLOY)
+        return await self._room.watch(request, self._state)
 
     async def verify(self, request: Request) -> Response:
         """Try the stored credential again, its login or an image."""
-        visit = await self._room.visit(request, Permission.MANAGE_SECRETS)
+        visit = await self._room.visit(request)
         form = await form_of(request, self._room.sessions)
         name, text = request.path_params["name"], form.text("image")
         image = ImageReference.parse(text) if text else None
@@ -91,12 +90,12 @@ class SecretsPages:
 
     async def ask_delete(self, request: Request) -> Response:
         """Say what would break, and ask for the name."""
-        visit = await self._room.visit(request, Permission.MANAGE_SECRETS)
+        visit = await self._room.visit(request)
         return await self._delete_page(visit)
 
     async def delete(self, request: Request) -> Response:
         """Delete the secret, if its name was typed and, while it is in use, one insists."""
-        visit = await self._room.visit(request, Permission.MANAGE_SECRETS)
+        visit = await self._room.visit(request)
         form = await form_of(request, self._room.sessions)
         name = request.path_params["name"]
         errors = {}

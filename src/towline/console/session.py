@@ -43,6 +43,8 @@ class Sessions:
         principal = await self._accounts.authenticate(token)
         if principal.scopes:
             raise NotSignedIn("a token with scopes is for programs; sign in with a password")
+        if not principal.user.is_person:
+            raise NotSignedIn("a service account is a program; sign in as a person")
         return principal
 
     def begin(self, response: Response, token: str) -> Response:
@@ -52,6 +54,21 @@ class Sessions:
     def end(self, response: Response) -> Response:
         """Return ``response`` with the session's cookie taken away."""
         return self._drop(response, self._cookie)
+
+    def keep_way(self, response: Response, kept: str) -> Response:
+        """Return ``response`` with what must come back from the sign-in provider, by a link from there."""
+        response.set_cookie(
+            f"{self._cookie}-way", kept, max_age=600, httponly=True, samesite="lax", secure=self._secure
+        )
+        return response
+
+    def way(self, request: Request) -> str:
+        """Return what was kept when the browser left for the provider, empty where nothing was."""
+        return request.cookies.get(f"{self._cookie}-way", "")
+
+    def forget_way(self, response: Response) -> Response:
+        """Return ``response`` with that taken away."""
+        return self._drop(response, f"{self._cookie}-way")
 
     def theme(self, request: Request) -> str:
         """Return the colours that this browser wants, one of THEMES."""

@@ -36,13 +36,18 @@ if TYPE_CHECKING:
     from towline.services.deployments import Deployments
     from towline.services.device_logins import DeviceLogins
     from towline.services.engines import InstallationEngines
+    from towline.services.groups import Groups
+    from towline.services.invitations import Invitations
     from towline.services.leaving import Leaving
     from towline.services.mirrors import Mirrors
+    from towline.services.organizations import Organizations
     from towline.services.packages import Packages
     from towline.services.projects import Projects
     from towline.services.proofs import Proofs
     from towline.services.secret_uses import SecretUses
     from towline.services.secrets import Secrets
+    from towline.services.service_accounts import ServiceAccounts
+    from towline.services.single_sign_on import SingleSignOn
     from towline.services.views import Views
 
     Handler = Callable[[Request], Awaitable[Response]]
@@ -59,6 +64,16 @@ class UseCases(Protocol):
     def accounts(self) -> Accounts: ...
     @property
     def device_logins(self) -> DeviceLogins: ...
+    @property
+    def organizations(self) -> Organizations: ...
+    @property
+    def invitations(self) -> Invitations: ...
+    @property
+    def single_sign_on(self) -> SingleSignOn: ...
+    @property
+    def groups(self) -> Groups: ...
+    @property
+    def service_accounts(self) -> ServiceAccounts: ...
     @property
     def projects(self) -> Projects: ...
     @property
@@ -90,24 +105,31 @@ class Room:
     live: LiveParts
     leaving: Leaving
     clock: Clock
+    public_url: str = ""
 
-    async def visit(self, request: Request, permission: Permission = Permission.VIEW) -> Visit:
-        """Return the visit; raise NotSignedIn, NotFound for the project, NotAllowed for the role."""
+    def address(self, request: Request) -> str:
+        """Return where browsers reach this server, without a slash at its end."""
+        return self.public_url.rstrip("/") or f"{request.url.scheme}://{request.url.netloc}"
+
+    async def visit(self, request: Request) -> Visit:
+        """Return the visit; raise NotSignedIn, NotFound for the project, NotAllowed for the role.
+
+        The role must be what the table of pages says of this one.
+        """
+        permission: Permission = request.state.permission
         principal = await self.sessions.principal(request)
         guid = request.path_params["project"]
         access = await self.services.accounts.access(principal, guid, permission=permission)
         return Visit(self, request, access=access, form_token=self.sessions.form_token(request))
 
-    async def watch(
-        self, request: Request, part: MadePart, permission: Permission = Permission.VIEW
-    ) -> Response:
+    async def watch(self, request: Request, part: MadePart) -> Response:
         """Return the stream of a part of a page, which all who may do the same there share."""
-        visit = await self.visit(request, permission)
+        visit = await self.visit(request)
         granted, shared = visit.access.permission, visit.for_everybody()
 
         async def still_may() -> bool:
             try:
-                return (await self.visit(request, permission)).access.permission is granted
+                return (await self.visit(request)).access.permission is granted
             except TowlineError:
                 return False
 
@@ -198,11 +220,15 @@ def common(sessions: Sessions, request: Request) -> dict[str, object]:
     }
 
 
-def shown(sessions: Sessions, handler: Handler) -> Handler:
-    """Return ``handler`` with its errors turned into pages, and visitors led to the sign-in."""
+def shown(sessions: Sessions, handler: Handler, permission: Permission) -> Handler:
+    """Return ``handler`` with its errors turned into pages, and visitors led to the sign-in.
+
+    ``permission`` is what visits of this page need, as the table says.
+    """
 
     @functools.wraps(handler)
     async def answer(request: Request) -> Response:
+        request.state.permission = permission
         try:
             return await handler(request)
         except NotSignedIn:

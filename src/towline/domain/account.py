@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 if TYPE_CHECKING:
     from towline.domain.scopes import Scope, ScopeKind
@@ -29,6 +29,20 @@ class OrganizationRole(StrEnum):
 
     MEMBER = "rio-org_member"
     ADMIN = "rio-org_admin"
+
+
+class GroupRole(StrEnum):
+    """What a member may do in a user group; an admin puts people into it and takes them out."""
+
+    MEMBER = "rio-group_member"
+    ADMIN = "rio-group_admin"
+
+
+class UserKind(StrEnum):
+    """Who holds an account, as rapyuta.io's documents name it."""
+
+    PERSON = "User"
+    SERVICE = "ServiceAccount"
 
 
 class Permission(IntEnum):
@@ -53,18 +67,42 @@ _ROLE_MAY = {
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person with an account."""
+    """Somebody with an account: a person, or a service account, which has no password.
+
+    A service account belongs to the organization ``organization_guid``; its name is its ``first_name``,
+    and ``email`` is what the audit trail calls it.
+    """
 
     guid: str
     email: str
     first_name: str
     last_name: str
     created_at: datetime
+    kind: UserKind = UserKind.PERSON
+    organization_guid: str = ""
+    disabled_at: datetime | None = None
+    description: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """First and last name, or the address where neither is known."""
         return f"{self.first_name} {self.last_name}".strip() or self.email
+
+    @property
+    def is_person(self) -> bool:
+        """Whether a person holds the account."""
+        return self.kind is UserKind.PERSON
+
+    @property
+    def address_key(self) -> str:
+        """What no two accounts share: a person's address, a service account's name and organization."""
+        return self.email.casefold() if self.is_person else f"{self.email} {self.organization_guid}"
+
+
+def service_address(name: str) -> str:
+    """Return what stands for the address of a service account; no e-mail address looks like it."""
+    return f"service-account/{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +131,54 @@ class Project:
 
 
 @dataclass(frozen=True, slots=True)
+class UserGroup:
+    """Members of an organization who hold roles together."""
+
+    guid: str
+    name: str
+    organization_guid: str
+    creator_guid: str
+    created_at: datetime
+    updated_at: datetime
+    description: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
-    """A user's role names in an organization or project."""
+    """A user's role names in an organization, project or group.
+
+    ``implied`` are those that the sign-in provider's claims gave.
+    """
 
     user: User
     role_names: tuple[str, ...]
+    implied: tuple[str, ...] = ()
+
+    @property
+    def all_roles(self) -> tuple[str, ...]:
+        """The role names from wherever they are, each once."""
+        return tuple(dict.fromkeys((*self.role_names, *self.implied)))
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMember:
+    """A group's role names in an organization or project."""
+
+    group: UserGroup
+    role_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectRef:
+    """Somebody as a document names them: by guid or by name (a person's name is the address)."""
+
+    kind: Literal["User", "UserGroup", "ServiceAccount"]
+    name: str = ""
+    guid: str = ""
+
+    def __str__(self) -> str:
+        return self.name or self.guid
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +196,7 @@ class Principal:
     token_name: str = ""
     scopes: tuple[Scope, ...] = ()
     project_guid: str = ""
+    via: str = ""
 
     def has_scope(self, kind: ScopeKind, name: str = "") -> bool:
         """Whether the token may do what needs ``kind``, for the secret ``name`` where one is given."""
@@ -151,6 +233,8 @@ class Token:
 
     ``kind`` is ``login`` for those that signing in makes, ``api`` for those that people make for programs
     under a ``name``, which allow at most ``ceiling``, and only their ``scopes`` where they have any.
+    A session says how it began (``via``: ``password``, ``sso``, ``device PROGRAM`` ...) and from where
+    (``peer``), which session approved it (``parent_guid``) and the provider's own id of it.
     """
 
     guid: str
@@ -163,6 +247,15 @@ class Token:
     ceiling: Permission = Permission.MANAGE_ORGANIZATION
     scopes: tuple[Scope, ...] = ()
     project_guid: str = ""
+    via: str = ""
+    peer: str = ""
+    parent_guid: str = ""
+    provider_session: str = ""
+
+    @property
+    def is_by_provider(self) -> bool:
+        """Whether a sign-in provider said who this is, now or when the session was approved."""
+        return self.via.endswith("sso")
 
     def is_valid(self, now: datetime) -> bool:
         """Whether the token has not expired."""

@@ -66,6 +66,8 @@ class DeviceLogin:
     polled_at: datetime | None = None
     state: DeviceLoginState = DeviceLoginState.WAITING
     user_guid: str = ""
+    approver_guid: str = ""
+    """The session that approved it: the program's own ends with that."""
 
     @classmethod
     def begun(
@@ -84,9 +86,9 @@ class DeviceLogin:
         """Whether a person can still answer."""
         return self.state is DeviceLoginState.WAITING and now < self.expires_at
 
-    def answered(self, state: DeviceLoginState, *, user_guid: str) -> Self:
-        """Return the login as this user has answered it."""
-        return replace(self, state=state, user_guid=user_guid)
+    def answered(self, state: DeviceLoginState, *, user_guid: str, approver_guid: str) -> Self:
+        """Return the login as this user has answered it in the session ``approver_guid``."""
+        return replace(self, state=state, user_guid=user_guid, approver_guid=approver_guid)
 
     def polled(self, now: datetime) -> tuple[PollAnswer, Self]:
         """Return what the program hears, and the login as it is afterwards.

@@ -11,6 +11,7 @@
     ├── ProofRequired     the caller asked for a verified secret only       (HTTP 412)
     ├── Throttled         too many tries; says when to come back            (HTTP 429)
     ├── SealBroken        a sealed value does not open with any known key   (HTTP 500)
+    ├── ProviderFailed    the sign-in provider did not answer as it must     (HTTP 502)
     ├── KeysUnreachable   the keys cannot be asked now, or there are none   (HTTP 503)
     ├── SinkFailed        the audit trail is not taken where it is sent
     ├── StoreFailed       the database could not keep or tell something     (HTTP 500)
@@ -95,6 +96,10 @@ class Throttled(TowlineError):
 
 class SealBroken(TowlineError):
     """A sealed value does not open: the key is missing or the row was tampered with."""
+
+
+class ProviderFailed(TowlineError):
+    """The sign-in provider could not be asked, or did not answer as one; nothing is known of who came."""
 
 
 class KeysUnreachable(TowlineError):

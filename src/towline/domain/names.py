@@ -35,6 +35,7 @@ _EMAIL = re.compile(
 
 _TAKEN_FOR_GUID = re.compile(r"(?:org|project|pkg|dep|inst|secret)-.*")
 
+_TAKEN_FOR_GROUP = re.compile(r"group-.*")
 _TAKEN_FOR_PACKAGE = re.compile(r"pkg-.*")
 _TAKEN_FOR_DEPLOYMENT = re.compile(r"(?:dep|inst)-[a-z0-9]+")
 
@@ -67,6 +68,11 @@ def package_name(text: str) -> str:
 def deployment_name(text: str) -> str:
     """Return ``text`` if a new deployment may be called so, for the same reason."""
     return _no_guid(resource_name(text), _TAKEN_FOR_DEPLOYMENT, field="metadata.name")
+
+
+def group_name(text: str) -> str:
+    """Return ``text`` if a user group may be called so, for the same reason."""
+    return _no_guid(resource_name(text), _TAKEN_FOR_GROUP, field="metadata.name")
 
 
 def executable_name(text: str, *, field: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import parseaddr
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from towline.notices.mail import MailServer
 
 PATIENCE = aiohttp.ClientTimeout(total=15, sock_connect=5)
+NO_MAIL = "no mail server is set: start the server with --smtp-host"
 _BROKEN = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
 
 
@@ -75,9 +77,23 @@ class NoticeCourier:
         except _BROKEN as error:
             return _words(error)
 
+    async def post(self, to: str, *, subject: str, text: str) -> str:
+        """Send an e-mail; see the port ``Postman``."""
+        message = EmailMessage()
+        message["To"] = to
+        message["Subject"] = " ".join(subject.split())[:150]
+        message["Date"] = datetime.fromtimestamp(self._clock(), UTC)
+        message.set_content(text)
+        return await self._mailed(message)
+
+    async def _mailed(self, message: EmailMessage) -> str:
+        if self._mail is None:
+            return NO_MAIL
+        return await self._mail.send(message)
+
     async def _by_mail(self, delivery: Delivery) -> str:
         if self._mail is None:
-            return "no mail server is set: start the server with --smtp-host"
+            return NO_MAIL
         message = EmailMessage()
         message["To"] = urlsplit(delivery.webhook.url).path
         message["Subject"] = " ".join(delivery.event.headline.split())[:150]
@@ -87,7 +103,7 @@ class NoticeCourier:
         )
         message["X-Towline-Event-Id"] = delivery.event.guid
         message.set_content(f"{delivery.event.text}\n\nat {delivery.event.at:%Y-%m-%d %H:%M:%S} UTC\n")
-        return await self._mail.send(message)
+        return await self._mailed(message)
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -19,9 +19,12 @@ from towline.ports.door_rows import (
 from towline.ports.engine_rows import EngineRows
 from towline.ports.engines import Engine, EngineDoors, EngineHost, Engines, OpenEngine
 from towline.ports.event_rows import Courier, EventRows, WebhookRows, WebhookState
+from towline.ports.group_rows import GroupRows
+from towline.ports.identity import SignInProvider
+from towline.ports.joining_rows import IdentityRows, InvitationRows
 from towline.ports.keys import KeyCustody, KeyRows, SealedValue
 from towline.ports.mirror_rows import MirrorRows, MirrorTarget
-from towline.ports.process import Bell, Clock, Listener, NewGuid, PasswordHasher, Present
+from towline.ports.process import Bell, Clock, Listener, NewGuid, PasswordHasher, Postman, Present
 from towline.ports.record_rows import AuditRows, LeaseRows, ProofRows, RegistryRows, ScheduleRows, SettingRows
 from towline.ports.registries import ImageSource, Manifest, RegistryProver
 from towline.ports.secret_rows import PackageRows, SecretRecord, SecretRows
@@ -46,7 +49,10 @@ __all__ = [
     "Engines",
     "EventRows",
     "Facts",
+    "GroupRows",
+    "IdentityRows",
     "ImageSource",
+    "InvitationRows",
     "KeyCustody",
     "KeyRows",
     "Keychain",
@@ -59,6 +65,7 @@ __all__ = [
     "OpenEngine",
     "PackageRows",
     "PasswordHasher",
+    "Postman",
     "Present",
     "ProofRows",
     "PullToken",
@@ -73,6 +80,7 @@ __all__ = [
     "ServiceAccount",
     "ServiceAccountTokens",
     "SettingRows",
+    "SignInProvider",
     "Signing",
     "Store",
     "StoreFigures",

@@ -22,10 +22,21 @@ class AccountRows(Protocol):
         """Return a user and the password hash."""
 
     def save_user(self, user: User, *, password_hash: str) -> None:
-        """Replace names and password hash."""
+        """Replace names, description, labels, password hash, and whether and since when it is disabled."""
+
+    def remove_user(self, guid: str) -> None:
+        """Delete a user with tokens and roles."""
+
+    def service_account(self, organization_guid: str, name: str) -> User | None:
+        """Return an organization's service account of exactly that name."""
+
+    def service_accounts(
+        self, organization_guid: str, page: Page, *, selector: LabelSelector, name: str = ""
+    ) -> Listing[User]:
+        """Return a page of an organization's service accounts."""
 
     def users(self, organization_guid: str, page: Page, *, guids: Sequence[str] = ()) -> Listing[User]:
-        """Return a page of an organization's members, all or those with one of these guids."""
+        """Return a page of an organization's people, all or those with one of these guids."""
 
     def count(self) -> int:
         """Return how many users there are: none means a first start."""
@@ -45,9 +56,13 @@ class AccountRows(Protocol):
         guid: str = "",
         digest: bytes = b"",
         user_guid: str = "",
+        parent_guid: str = "",
+        provider_session: str = "",
         expired_before: datetime | None = None,
     ) -> int:
-        """Delete one token by guid or digest, a user's, or the expired ones; return how many."""
+        """Delete one token by guid or digest, a user's, those that a session approved, those of a session
+        at the provider, or the expired ones; return how many.
+        """
 
 
 class TenantRows(Protocol):
@@ -92,13 +107,16 @@ class TenantRows(Protocol):
         name: str = "",
         selector: LabelSelector,
     ) -> Listing[tuple[Project, tuple[str, ...]]]:
-        """Return the projects a user may see, with the user's own role names there."""
+        """Return the projects a user may see, with the user's role names there."""
 
     def set_member(self, owner_guid: str, user_guid: str, role_names: tuple[str, ...]) -> None:
-        """Give a user these roles in an organization or project; an empty tuple takes membership away."""
+        """Give a user these roles in an organization, project or group; an empty tuple takes them away."""
 
     def members(self, owner_guid: str) -> Sequence[Member]:
-        """Return the members of an organization or project, by address."""
+        """Return who holds roles by name or by claim in an organization, project or group, by address."""
+
+    def leave(self, organization_guid: str, user_guid: str) -> None:
+        """Take somebody out of an organization, of its projects and of its groups."""
 
     def roles(self, owner_guid: str, user_guid: str) -> tuple[str, ...]:
-        """Return a user's role names in an organization or project."""
+        """Return a user's role names in an organization, project or group: by name, claim, and groups."""

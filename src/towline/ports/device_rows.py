@@ -28,6 +28,9 @@ class DeviceLoginRows(Protocol):
     def remove(self, device_digest: bytes) -> None:
         """Delete a login."""
 
+    def remove_of(self, user_guid: str, *, approver_guid: str = "") -> None:
+        """Delete what somebody has approved and no program has fetched: all, or in one session."""
+
     def remove_expired(self, before: datetime) -> int:
         """Delete what ended before this; return how many."""
 

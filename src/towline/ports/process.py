@@ -49,3 +49,10 @@ class Present(Protocol):
     """Makes a secret's wire document, so that the store can keep it ready."""
 
     def __call__(self, secret: Secret, project: Project, organization: Organization) -> bytes: ...
+
+
+class Postman(Protocol):
+    """Sends plain e-mails to people."""
+
+    async def post(self, to: str, *, subject: str, text: str) -> str:
+        """Send a message; return an empty text, else why it was not sent."""

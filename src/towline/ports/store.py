@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from towline.ports.door_rows import DoorPolicyRows
     from towline.ports.engine_rows import EngineRows
     from towline.ports.event_rows import EventRows, WebhookRows
+    from towline.ports.group_rows import GroupRows
+    from towline.ports.joining_rows import IdentityRows, InvitationRows
     from towline.ports.keys import KeyRows
     from towline.ports.mirror_rows import MirrorRows
     from towline.ports.record_rows import (
@@ -49,6 +51,12 @@ class Transaction(Protocol):
     def device_logins(self) -> DeviceLoginRows: ...
     @property
     def tenants(self) -> TenantRows: ...
+    @property
+    def groups(self) -> GroupRows: ...
+    @property
+    def invitations(self) -> InvitationRows: ...
+    @property
+    def identities(self) -> IdentityRows: ...
     @property
     def proofs(self) -> ProofRows: ...
     @property

@@ -15,16 +15,13 @@ from towline.domain.account import (
     permission_of,
 )
 from towline.domain.credential import require_length
-from towline.domain.errors import NotSignedIn
-from towline.domain.listing import Listing
+from towline.domain.errors import NotFound, NotSignedIn
 from towline.services import enrolment
 from towline.services.audit import entry_by
+from towline.services.organizations import shut_out
 from towline.services.people import (
-    Powers,
     Profile,
-    colleague,
     own_organization,
-    powers_of,
     profile_of,
     require,
     require_operator,
@@ -37,12 +34,11 @@ from towline.services.sign_in import SignIn
 from towline.services.tokens import digest_of, is_well_formed, token_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from towline.domain.account import Member, Organization, Token, User
+    from towline.domain.account import Token, User
     from towline.domain.audit import Door
     from towline.domain.credential import Password
-    from towline.domain.listing import Page
     from towline.domain.scopes import Scope
     from towline.ports import Clock, NewGuid, PasswordHasher, Store, Transaction
     from towline.services.throttle import LoginThrottle
@@ -57,7 +53,8 @@ _SETUP_EXPIRES = "setup.expires"
 class Accounts:
     """Who is asking, and what they may do.
 
-    ``new_token`` returns 43 random URL-safe characters (``secrets.token_urlsafe(32)``).
+    ``new_token`` returns 43 random URL-safe characters (``secrets.token_urlsafe(32)``); ``passwords`` says
+    for an address whether its password may be used.
     """
 
     def __init__(
@@ -69,6 +66,7 @@ class Accounts:
         new_guid: NewGuid,
         new_token: Callable[[], str],
         throttle: LoginThrottle | None = None,
+        passwords: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._store = store
         self._hasher = hasher
@@ -82,8 +80,14 @@ class Accounts:
             new_guid=new_guid,
             new_token=new_token,
             throttle=throttle,
+            passwords=passwords,
         )
         self._accesses: Remembered[tuple[str, str], Access] = Remembered(life=REMEMBERED_FOR)
+
+    @property
+    def sign_in(self) -> SignIn:
+        """What issues sessions, for the other ways to sign in."""
+        return self._sign_in
 
     # --- signing in ------------------------------------------------------------------------------
 
@@ -104,10 +108,10 @@ class Accounts:
         await self._sign_in.logout(principal)
 
     def issuing(
-        self, user: User, level: TokenLevel, *, peer: str, door: str
+        self, user: User, level: TokenLevel, *, peer: str, door: str, approver: Token
     ) -> tuple[str, Callable[[Transaction], None]]:
-        """Return a new login token's text and the change that makes it valid, for another transaction."""
-        return self._sign_in.issuing(user, level, peer=peer, door=door)
+        """Return the token's text for a program that a session approved, and what makes it valid."""
+        return self._sign_in.issuing(user, level, peer=peer, door=door, approver=approver)
 
     async def authenticate(self, text: str) -> Principal:
         """Return who holds this token, as it was at most 5 s ago; raise NotSignedIn."""
@@ -141,6 +145,10 @@ class Accounts:
         """End one of the principal's own tokens; raise NotFound."""
         return await self._sign_in.revoke_token(principal, guid)
 
+    async def end_others(self, principal: Principal) -> int:
+        """End the principal's sessions but this one, and what they approved; return how many."""
+        return await self._sign_in.end_others(principal)
+
     async def sweep(self) -> None:
         """Delete expired tokens."""
         await self._sign_in.sweep()
@@ -162,6 +170,15 @@ class Accounts:
         require(access.permission, permission)
         return access
 
+    async def admit(self, principal: Principal, organization_guid: str, *, permission: Permission) -> None:
+        """Return if the principal may do that much in an organization; empty: the principal's first.
+
+        Raises NotFound where the principal is not in it, NotAllowed where the role is too small.
+        """
+        held = await self._store.read(lambda tx: own_organization(tx, principal, organization_guid))
+        present = permission_of((), held[1]) or Permission.SIGNED_IN
+        require(min(present, principal.ceiling), permission)
+
     async def require_operator(self, principal: Principal) -> None:
         """Raise NotAllowed unless the principal runs the installation."""
         await self._store.read(lambda tx: require_operator(tx, principal))
@@ -180,6 +197,11 @@ class Accounts:
             peer=peer,
         )
         await self._store.write(lambda tx: tx.audit.append(row))
+
+    def forget(self) -> None:
+        """Look tokens and permissions up anew from now on; called after changes to people."""
+        self._sign_in.forget()
+        self.forget_access()
 
     def forget_access(self) -> None:
         """Look permissions up anew from now on; called after every change to projects and members."""
@@ -290,67 +312,23 @@ class Accounts:
             return self._enrol(tx, wanted, password_hash, actor=wanted.email, at=at).user
 
         user = await self._store.write(change)
-        return await self._sign_in.issue(user, TokenLevel.MEDIUM, peer="set-up")
+        return await self._sign_in.issue(user, TokenLevel.MEDIUM, peer="", via="set-up")
 
-    # --- organizations ---------------------------------------------------------------------------
+    # --- on the server's own machine ---------------------------------------------------------------
 
-    async def organization(self, principal: Principal, guid: str) -> tuple[Organization, Sequence[Member]]:
-        """Return an organization of the principal's with its members; raise NotFound."""
-
-        def question(tx: Transaction) -> tuple[Organization, Sequence[Member]]:
-            organization, _ = own_organization(tx, principal, guid)
-            return organization, tx.tenants.members(organization.guid)
-
-        return await self._store.read(question)
-
-    async def replace_members(
-        self, principal: Principal, guid: str, members: Mapping[str, tuple[str, ...]]
-    ) -> tuple[Organization, Sequence[Member]]:
-        """Make ``members`` (roles by address or guid) an organization's whole membership.
-
-        Only its admins may, and one must remain.
-        """
+    async def set_disabled(self, email: str, *, disabled: bool) -> User:
+        """Shut somebody out, whose sessions and tokens end at once, or let in again; raise NotFound."""
         at = self._clock()
 
-        def change(tx: Transaction) -> tuple[Organization, Sequence[Member]]:
-            organization, roles = own_organization(tx, principal, guid)
-            present = permission_of((), roles) or Permission.SIGNED_IN
-            require(min(present, principal.ceiling), Permission.MANAGE_ORGANIZATION)
-            now = enrolment.replace_members(tx, organization, members)
-            listed = " ".join(f"{member.user.email}={','.join(member.role_names)}" for member in now)
-            tx.audit.append(
-                entry_by(principal.user.email, "organization.members-set", guid, at=at, members=listed)
-            )
-            return organization, now
+        def change(tx: Transaction) -> User:
+            found = tx.accounts.user(email=email)
+            if found is None:
+                raise NotFound("user", email)
+            return shut_out(tx, found[0], password_hash=found[1], disabled=disabled, actor="admin", at=at)
 
         changed = await self._store.write(change)
-        self.forget_access()
+        self.forget()
         return changed
-
-    async def powers(self, principal: Principal, organization_guid: str, user_guid: str) -> Powers:
-        """Return what the principal, or for an admin another user, may do in an organization."""
-        return await self._store.read(
-            lambda tx: powers_of(tx, principal, organization_guid, user_guid=user_guid)
-        )
-
-    async def colleague(self, principal: Principal, email: str) -> Profile:
-        """Return somebody of the principal's organizations; raise NotFound."""
-        return await self._store.read(lambda tx: colleague(tx, principal, email))
-
-    async def users(
-        self, principal: Principal, organization_guid: str, page: Page, *, guids: Sequence[str] = ()
-    ) -> Listing[tuple[User, Organization, tuple[str, ...]]]:
-        """Return a page of an organization's people; without a guid of the principal's first one."""
-
-        def question(tx: Transaction) -> Listing[tuple[User, Organization, tuple[str, ...]]]:
-            organization, _ = own_organization(tx, principal, organization_guid)
-            listing = tx.accounts.users(organization.guid, page, guids=guids)
-            items = tuple(
-                (user, organization, tx.tenants.roles(organization.guid, user.guid)) for user in listing.items
-            )
-            return Listing(items, listing.next)
-
-        return await self._store.read(question)
 
     # --- parts -----------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ from towline.services.tokens import digest_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from towline.domain.account import Principal, User
+    from towline.domain.account import Principal, Token, User
     from towline.ports import Clock, Store, Transaction
 
 log = structlog.get_logger("towline.device-login")
@@ -42,7 +42,7 @@ class Issuing(Protocol):
     """Makes a login token's text, and the change that makes it valid in a transaction."""
 
     def __call__(
-        self, user: User, level: TokenLevel, *, peer: str, door: str
+        self, user: User, level: TokenLevel, *, peer: str, door: str, approver: Token
     ) -> tuple[str, Callable[[Transaction], None]]: ...
 
 
@@ -117,7 +117,9 @@ class DeviceLogins:
         user, at = principal.user, self._clock()
 
         def change(tx: Transaction) -> DeviceLogin:
-            answered = self._open(tx, user_code).answered(state, user_guid=user.guid)
+            answered = self._open(tx, user_code).answered(
+                state, user_guid=user.guid, approver_guid=principal.token_guid
+            )
             tx.device_logins.save(answered)
             facts = {"client": answered.client_id, "peer": answered.peer}
             tx.audit.append(entry_by(user.email, f"device-login.{state.value}", user.guid, at=at, **facts))
@@ -149,13 +151,17 @@ class DeviceLogins:
     def _grant(self, tx: Transaction, login: DeviceLogin) -> Granted | PollAnswer:
         """Take the login out and make its token, in the same transaction: a code works once."""
         tx.device_logins.remove(login.device_digest)
-        found = tx.accounts.user(guid=login.user_guid)
-        if found is None:
-            return PollAnswer.UNKNOWN
-        user, level = found[0], TokenLevel.MEDIUM
-        token, change = self._issuing(user, level, peer=login.peer, door=f"device {login.client_id}")
+        found, now = tx.accounts.user(guid=login.user_guid), self._clock()
+        known = tx.accounts.tokens_of(login.user_guid)
+        approver = next((each for each in known if each.guid == login.approver_guid), None)
+        if found is None or approver is None or not approver.is_valid(now):
+            return PollAnswer.DENIED
+        level = TokenLevel.MEDIUM
+        token, change = self._issuing(
+            found[0], level, peer=login.peer, door=f"device {login.client_id}", approver=approver
+        )
         change(tx)
-        return Granted(token, user, at=self._clock(), seconds=level.hours * 3600)
+        return Granted(token, found[0], at=now, seconds=level.hours * 3600)
 
     async def _note_wrong_code(self, user: User) -> None:
         row = entry_by(user.email, "device-login.found", user.guid, at=self._clock(), outcome="refused")

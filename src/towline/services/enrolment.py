@@ -19,13 +19,12 @@ from towline.domain.errors import InvalidInput
 from towline.domain.names import email_address, project_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from towline.domain.account import Member
     from towline.ports import NewGuid, Transaction
 
 _MOST_NAME = 100
+_MOST_DESCRIPTION = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +70,20 @@ def person_name(text: str, *, field: str) -> str:
     return bare
 
 
+def new_person_guid(new_guid: NewGuid) -> str:
+    """Return a fresh identifier of a user: rapyuta.io's clients show a creator's as a UUID."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, new_guid("user")))
+
+
+def description_text(text: str) -> str:
+    """Return what is said about a group or service account if it may be shown anywhere."""
+    bare = text.strip()
+    if len(bare) > _MOST_DESCRIPTION or not bare.replace("\n", "").isprintable():
+        rule = f"use at most {_MOST_DESCRIPTION} printable characters"
+        raise InvalidInput("spec.description", problem="cannot be kept", rule=rule)
+    return bare
+
+
 def enrol(
     tx: Transaction, enrolment: Enrolment, *, password_hash: str, new_guid: NewGuid, at: datetime
 ) -> User:
@@ -78,34 +91,19 @@ def enrol(
 
     Who brings a new organization is its admin; who joins one is a member, and admin of the project.
     """
-    # rapyuta.io's clients show a creator's identifier as a UUID
-    guid = str(uuid.uuid5(uuid.NAMESPACE_OID, new_guid("user")))
-    user = User(guid, enrolment.email, enrolment.first_name, last_name=enrolment.last_name, created_at=at)
+    user = User(
+        new_person_guid(new_guid),
+        enrolment.email,
+        enrolment.first_name,
+        last_name=enrolment.last_name,
+        created_at=at,
+    )
     tx.accounts.add_user(user, password_hash=password_hash)
     if enrolment.organization:
         organization = _join(tx, user, enrolment.organization, new_guid=new_guid)
         if enrolment.project:
             _join_project(tx, user, organization, enrolment.project, new_guid=new_guid)
     return user
-
-
-def replace_members(
-    tx: Transaction, organization: Organization, members: Mapping[str, tuple[str, ...]]
-) -> Sequence[Member]:
-    """Make ``members`` (by address or guid) the whole membership; at least one admin must remain."""
-    wanted = {_known_user(tx, name).guid: _checked_roles(roles) for name, roles in members.items()}
-    if not any(OrganizationRole.ADMIN in roles for roles in wanted.values()):
-        raise InvalidInput(
-            "spec.members",
-            problem="would leave the organization without an admin",
-            rule=f"keep one member with the role {OrganizationRole.ADMIN.value!r}",
-        )
-    for present in tx.tenants.members(organization.guid):
-        if present.user.guid not in wanted:
-            tx.tenants.set_member(organization.guid, present.user.guid, ())
-    for guid, roles in wanted.items():
-        tx.tenants.set_member(organization.guid, guid, roles)
-    return tx.tenants.members(organization.guid)
 
 
 def _join(tx: Transaction, user: User, name: str, *, new_guid: NewGuid) -> Organization:
@@ -136,24 +134,3 @@ def _join_project(
         )
         tx.tenants.add_project(project)
     tx.tenants.set_member(project.guid, user.guid, (ProjectRole.ADMIN.value,))
-
-
-def _known_user(tx: Transaction, name: str) -> User:
-    found = tx.accounts.user(email=name) if "@" in name else tx.accounts.user(guid=name)
-    if found is None:
-        raise InvalidInput(
-            "spec.members", problem=f"{name[:80]!a} has no account here", rule="create the user first"
-        )
-    return found[0]
-
-
-def _checked_roles(names: tuple[str, ...]) -> tuple[str, ...]:
-    for name in names:
-        if name not in set(OrganizationRole):
-            known = ", ".join(role.value for role in OrganizationRole)
-            raise InvalidInput(
-                "spec.members.roleNames", problem=f"{name[:60]!a} is no role", rule=f"use one of {known}"
-            )
-    if not names:
-        return (OrganizationRole.MEMBER.value,)
-    return tuple(dict.fromkeys(names))

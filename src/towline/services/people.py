@@ -13,17 +13,18 @@ from towline.services.paging import every
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from towline.domain.account import Organization, Principal, Project, User
+    from towline.domain.account import Organization, Principal, Project, User, UserGroup
     from towline.ports import Transaction
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A user with all organizations and projects, and the user's role names in each."""
+    """A user with all organizations, projects and groups, and the user's role names in each."""
 
     user: User
     organizations: tuple[tuple[Organization, tuple[str, ...]], ...]
     projects: tuple[tuple[Project, Organization, tuple[str, ...]], ...]
+    groups: tuple[tuple[UserGroup, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,4 +166,5 @@ def profile_of(tx: Transaction, user_guid: str) -> Profile:
     user, _ = user_with_hash(tx, user_guid)
     visible = every(lambda page: tx.tenants.projects_of(user_guid, page, selector=LabelSelector()))
     projects = tuple((project, organization_of(tx, project), roles) for project, roles in visible)
-    return Profile(user, tuple(tx.tenants.organizations_of(user_guid)), projects)
+    groups = tuple(tx.groups.of_user(user_guid))
+    return Profile(user, tuple(tx.tenants.organizations_of(user_guid)), projects, groups)

@@ -6,23 +6,24 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from towline.domain.account import Permission, Project, ProjectRole
-from towline.domain.errors import Conflict, NotFound
+from towline.domain.errors import Conflict
 from towline.domain.listing import Listing, Page
 from towline.domain.names import project_name
 from towline.domain.secret import checked_labels
 from towline.ports import DeploymentQuery
 from towline.services.audit import entry_by
+from towline.services.membership import project_member, set_project_members
 from towline.services.people import granted, organization_of, own_organization, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from towline.domain.account import Member, Organization, Principal
+    from towline.domain.account import GroupMember, Member, Organization, Principal, SubjectRef
     from towline.domain.listing import LabelSelector
     from towline.ports import Clock, NewGuid, Store, Transaction
 
-ProjectView = tuple[Project, "Organization", "Sequence[Member]"]
-"""A project with its organization and members."""
+ProjectView = tuple[Project, "Organization", "Sequence[Member]", "Sequence[GroupMember]"]
+"""A project with its organization, members, and groups that hold roles in it."""
 
 
 class Projects:
@@ -67,8 +68,9 @@ class Projects:
         organization_guid: str,
         labels: Mapping[str, str],
         features: bytes = b"{}",
+        members: Mapping[SubjectRef, Sequence[str]] | None = None,
     ) -> tuple[Project, Organization]:
-        """Make a project whose admin is the principal; raise Conflict if the name is taken.
+        """Make a project whose admin is the principal, beside ``members``; raise Conflict for a taken name.
 
         Every member of an organization may. Without ``organization_guid`` it is the user's first.
         """
@@ -89,6 +91,8 @@ class Projects:
             organization, _ = own_organization(tx, principal, organization_guid)
             project = replace(draft, organization_guid=organization.guid)
             tx.tenants.add_project(project)
+            if members is not None:
+                set_project_members(tx, project, members)
             tx.tenants.set_member(project.guid, principal.user.guid, (ProjectRole.ADMIN.value,))
             self._note(tx, principal, "project.created", project)
             return project, organization
@@ -106,9 +110,18 @@ class Projects:
         return await self._store.read(question)
 
     async def update(
-        self, principal: Principal, guid: str, *, labels: Mapping[str, str], features: bytes
+        self,
+        principal: Principal,
+        guid: str,
+        *,
+        labels: Mapping[str, str],
+        features: bytes,
+        members: Mapping[SubjectRef, Sequence[str]] | None = None,
     ) -> ProjectView:
-        """Replace labels and features; the principal must be able to manage the project."""
+        """Replace labels, features and, unless None, the members by name; raise InvalidInput.
+
+        The principal must be able to manage the project.
+        """
         kept = checked_labels(labels)
         at = self._clock()
 
@@ -116,7 +129,9 @@ class Projects:
             project = granted(tx, principal, guid, permission=Permission.MANAGE_PROJECT).project
             changed = replace(project, labels=kept, features=features, updated_at=at)
             tx.tenants.save_project(changed)
-            self._note(tx, principal, "project.updated", changed)
+            if members is not None:
+                set_project_members(tx, changed, members)
+            self._note(tx, principal, "project.updated", changed, members=_listed(tx, changed, members))
             return _view(tx, changed)
 
         view = await self._store.write(change)
@@ -124,22 +139,23 @@ class Projects:
         return view
 
     async def set_role(
-        self, principal: Principal, guid: str, email: str, *, role: ProjectRole | None
+        self, principal: Principal, guid: str, subject: SubjectRef, *, role: ProjectRole | None
     ) -> ProjectView:
-        """Give a member of the organization a role in a project, or take a member of the project out.
+        """Give a user or group of the organization a role in a project, or take a member of it out.
 
-        The principal must be able to manage the project; raise NotFound for anybody else's address.
+        The principal must be able to manage the project; raise InvalidInput for anybody else.
         """
 
         def change(tx: Transaction) -> ProjectView:
             project = granted(tx, principal, guid, permission=Permission.MANAGE_PROJECT).project
-            found = tx.accounts.user(email=email)
-            known = found and tx.tenants.roles(project.organization_guid if role else guid, found[0].guid)
-            if found is None or not known:
-                raise NotFound("member", email)
-            user, _ = found
-            tx.tenants.set_member(project.guid, user.guid, (role.value,) if role else ())
-            self._note(tx, principal, "project.member-set", project, member=user.email, role=role or "none")
+            member = project_member(tx, project, subject)
+            roles = (role.value,) if role else ()
+            if subject.kind == "UserGroup":
+                tx.groups.set_roles(project.guid, member, roles)
+            else:
+                tx.tenants.set_member(project.guid, member, roles)
+            named = str(subject)
+            self._note(tx, principal, "project.member-set", project, member=named, role=role or "none")
             return _view(tx, project)
 
         view = await self._store.write(change)
@@ -175,7 +191,17 @@ class Projects:
 
 
 def _view(tx: Transaction, project: Project) -> ProjectView:
-    return project, organization_of(tx, project), tx.tenants.members(project.guid)
+    members, groups = tx.tenants.members(project.guid), tx.groups.holding(project.guid)
+    return project, organization_of(tx, project), members, groups
+
+
+def _listed(tx: Transaction, project: Project, members: Mapping[SubjectRef, Sequence[str]] | None) -> str:
+    """Return who holds which role now, for the audit trail; empty where members were not asked for."""
+    if members is None:
+        return ""
+    users = [f"{each.user.email}={','.join(each.role_names)}" for each in tx.tenants.members(project.guid)]
+    groups = [f"{each.group.name}={','.join(each.role_names)}" for each in tx.groups.holding(project.guid)]
+    return " ".join((*users, *groups))
 
 
 def _refuse_while_live(tx: Transaction, project: Project) -> None:

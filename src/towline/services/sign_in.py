@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("towline.accounts")
 
+DISABLED = "this account is disabled; an admin of the organization can enable it"
 LONGEST_DAYS = 366
 MOST_TOKENS = 100
 """API tokens of one person."""
@@ -37,7 +38,8 @@ MOST_TOKENS = 100
 class SignIn:
     """Issues, renews, recognises and ends bearer tokens.
 
-    ``new_token`` returns 43 random URL-safe characters (``secrets.token_urlsafe(32)``).
+    ``new_token`` returns 43 random URL-safe characters (``secrets.token_urlsafe(32)``); ``passwords`` says
+    for an address whether its password may be used.
     """
 
     def __init__(
@@ -49,7 +51,9 @@ class SignIn:
         new_guid: NewGuid,
         new_token: Callable[[], str],
         throttle: LoginThrottle | None = None,
+        passwords: Callable[[str], bool] = lambda _: True,
     ) -> None:
+        self._passwords = passwords
         self._store = store
         self._hasher = hasher
         self._clock = clock
@@ -64,6 +68,13 @@ class SignIn:
         Raises NotSignedIn, after the same time whether the address is unknown or the password wrong,
         and Throttled after 10 failures in 5 minutes for one address and peer, or 50 from one peer.
         """
+        if not self._passwords(email.strip().lower()):
+            raise NotSignedIn("passwords are switched off here; sign in through the browser")
+        user = await self.proven(email, password, peer=peer)
+        return await self.issue(user, level, peer=peer, via="password")
+
+    async def proven(self, email: str, password: Password, *, peer: str) -> User:
+        """Return whose address and password these are; raise as ``login`` does."""
         address = email.strip().lower()
         self._throttle.enter(address, peer)
         found = await self._store.read(lambda tx: tx.accounts.user(email=address))
@@ -72,25 +83,25 @@ class SignIn:
             await self._note_failed_login(user, peer)
             raise NotSignedIn("e-mail address or password is wrong")
         self._throttle.forgive(address, peer)
-        return await self.issue(user, level, peer=peer)
+        if user.disabled_at is not None:
+            await self._note_failed_login(user, peer)
+            raise NotSignedIn(DISABLED)
+        return user
 
     async def refresh(self, text: str) -> str:
-        """Return a new token that lives as long as the old one did from its start; the old one dies."""
+        """Return a new token in place of the old one, which dies.
+
+        It lives as long as the old one did from its start. A session by the sign-in provider ends when it
+        was to end: what the provider says is asked for anew then.
+        """
         digest = _digest(text)
         fresh_text = self._fresh_text()
         at = self._clock()
 
         def change(tx: Transaction) -> None:
             old, user = _valid(tx, digest, now=at)
-            life = old.expires_at - old.created_at
-            fresh = replace(
-                self._token(user, fresh_text, kind=old.kind, at=at, life=life),
-                guid=old.guid,
-                name=old.name,
-                ceiling=old.ceiling,
-                scopes=old.scopes,
-                project_guid=old.project_guid,
-            )
+            end = old.expires_at if old.is_by_provider else at + (old.expires_at - old.created_at)
+            fresh = replace(old, digest=digest_of(fresh_text), created_at=at, expires_at=end)
             tx.accounts.remove_tokens(digest=digest)
             tx.accounts.add_token(fresh)
             tx.audit.append(entry_by(user.email, "token.refreshed", user.guid, at=at))
@@ -124,22 +135,39 @@ class SignIn:
             raise NotSignedIn("the token has expired; sign in again")
         return principal
 
-    async def issue(self, user: User, level: TokenLevel, *, peer: str) -> str:
-        """Return a new token for somebody who has shown who they are."""
-        text, change = self.issuing(user, level, peer=peer)
+    async def issue(self, user: User, level: TokenLevel, *, peer: str, via: str, session: str = "") -> str:
+        """Return a new token for somebody who has shown who they are; ``session`` is the provider's id."""
+        text, change = self._issuing(user, level, peer=peer, via=via, provider_session=session)
         await self._store.write(change)
         return text
 
     def issuing(
-        self, user: User, level: TokenLevel, *, peer: str, **detail: str
+        self, user: User, level: TokenLevel, *, peer: str, door: str, approver: Token
     ) -> tuple[str, Callable[[Transaction], None]]:
-        """Return a new token's text and the change that makes it valid; ``detail`` is for the audit."""
+        """Return a new token's text for a program that a session approved, and what makes it valid."""
+        via = f"{door} by sso" if approver.is_by_provider else door
+        ended_with = approver.provider_session
+        return self._issuing(
+            user, level, peer=peer, via=via, parent_guid=approver.guid, provider_session=ended_with
+        )
+
+    def _issuing(
+        self,
+        user: User,
+        level: TokenLevel,
+        *,
+        peer: str,
+        via: str,
+        parent_guid: str = "",
+        provider_session: str = "",
+    ) -> tuple[str, Callable[[Transaction], None]]:
         text, at = self._fresh_text(), self._clock()
-        token = self._token(user, text, kind="login", at=at, life=timedelta(hours=level.hours))
+        plain = self._token(user, text, kind="login", at=at, life=timedelta(hours=level.hours))
+        token = replace(plain, via=via, peer=peer, parent_guid=parent_guid, provider_session=provider_session)
 
         def change(tx: Transaction) -> None:
             tx.accounts.add_token(token)
-            facts = {"peer": peer, "level": level.value, **detail}
+            facts = {"peer": peer, "level": level.value, "door": via}
             tx.audit.append(entry_by(user.email, "user.signed-in", user.guid, at=at, **facts))
 
         return text, change
@@ -205,14 +233,15 @@ class SignIn:
         return token, text
 
     async def revoke_token(self, principal: Principal, guid: str) -> Token:
-        """End one of the principal's own tokens; raise NotFound."""
+        """End one of the principal's own tokens, and those of programs that it approved; raise NotFound."""
         at, user = self._clock(), principal.user
 
         def change(tx: Transaction) -> Token:
             found = [each for each in tx.accounts.tokens_of(user.guid) if each.guid == guid]
             if not found:
                 raise NotFound("token", guid)
-            tx.accounts.remove_tokens(guid=guid)
+            tx.accounts.remove_tokens(guid=guid, parent_guid=guid)
+            tx.device_logins.remove_of(user.guid, approver_guid=guid)
             facts = {"name": found[0].name, "kind": found[0].kind}
             tx.audit.append(entry_by(user.email, "token.revoked", guid, at=at, **facts))
             return found[0]
@@ -220,6 +249,31 @@ class SignIn:
         revoked = await self._store.write(change)
         self.forget()
         return revoked
+
+    async def end_others(self, principal: Principal) -> int:
+        """End all sessions of the principal but the one that asks, and what they approved; return how many.
+
+        Tokens that people made for programs stay.
+        """
+        require(principal.ceiling, Permission.MANAGE_ORGANIZATION)
+        at, user = self._clock(), principal.user
+
+        def change(tx: Transaction) -> int:
+            others = [
+                each.guid
+                for each in tx.accounts.tokens_of(user.guid)
+                if each.kind != "api" and each.guid != principal.token_guid
+            ]
+            for guid in others:
+                tx.accounts.remove_tokens(guid=guid)
+            tx.device_logins.remove_of(user.guid)
+            row = entry_by(user.email, "user.other-sessions-ended", user.guid, at=at, count=str(len(others)))
+            tx.audit.append(row)
+            return len(others)
+
+        ended = await self._store.write(change)
+        self.forget()
+        return ended
 
     async def sweep(self) -> None:
         """Delete expired tokens."""
@@ -261,6 +315,7 @@ def _principal(token: Token, user: User) -> Principal:
         token_name=token.name,
         scopes=token.scopes,
         project_guid=token.project_guid,
+        via=token.via,
     )
 
 
@@ -288,4 +343,6 @@ def _valid(tx: Transaction, digest: bytes, *, now: datetime) -> tuple[Token, Use
     found = tx.accounts.token(digest)
     if found is None or not found[0].is_valid(now):
         raise NotSignedIn("the token is not valid any more; sign in again")
+    if found[1].disabled_at is not None:
+        raise NotSignedIn(DISABLED)
     return found

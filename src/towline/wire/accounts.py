@@ -7,9 +7,9 @@ from typing import Literal
 
 import msgspec
 
-from towline.domain.account import Member, Organization, Project, User
+from towline.domain.account import GroupMember, Member, Organization, Project, SubjectRef, User, UserGroup
 from towline.domain.credential import Password
-from towline.domain.errors import InvalidInput
+from towline.wire.members import MemberDocument, MemberIn, member_documents, members_in, shown_name
 from towline.wire.metadata import API_VERSION, Inbound, Metadata, check_frame, rfc3339
 from towline.wire.problems import read, required
 
@@ -78,6 +78,16 @@ class UserProject(msgspec.Struct):
     role_names: list[str] = msgspec.field(name="roleNames")
 
 
+class UserUserGroup(msgspec.Struct):
+    """A group as its member sees it; role names must exist for the SDK."""
+
+    guid: str
+    name: str
+    creator: str
+    organization_guid: str = msgspec.field(name="organizationGUID")
+    role_names: list[str] = msgspec.field(name="roleNames")
+
+
 class UserSpec(msgspec.Struct):
     """``spec`` of a user."""
 
@@ -86,14 +96,14 @@ class UserSpec(msgspec.Struct):
     email_id: str = msgspec.field(name="emailID")
     organizations: list[UserOrganization]
     projects: list[UserProject]
-    user_groups: list[dict[str, str]] = msgspec.field(name="userGroups")
+    user_groups: list[UserUserGroup] = msgspec.field(name="userGroups")
 
 
 class UserDocument(msgspec.Struct):
     """A user as shown."""
 
     api_version: str = msgspec.field(name="apiVersion")
-    kind: Literal["User"]
+    kind: Literal["User", "ServiceAccount"]
     metadata: Metadata
     spec: UserSpec
 
@@ -111,21 +121,6 @@ class UserIn(Inbound):
     spec: UserSpecIn | None = None
 
 
-class Subject(msgspec.Struct, omit_defaults=True):
-    """Who is a member."""
-
-    kind: str | None = None
-    name: str | None = None
-    guid: str | None = None
-
-
-class MemberIn(msgspec.Struct):
-    """A member and its role names."""
-
-    subject: Subject | None = None
-    role_names: list[str] | None = msgspec.field(default=None, name="roleNames")
-
-
 class OrganizationSpecIn(msgspec.Struct):
     """``spec`` of an organization to put in place."""
 
@@ -136,13 +131,6 @@ class OrganizationIn(Inbound):
     """An organization, changed: its members replace the present ones."""
 
     spec: OrganizationSpecIn | None = None
-
-
-class MemberDocument(msgspec.Struct):
-    """A member as shown."""
-
-    subject: Subject
-    role_names: list[str] = msgspec.field(name="roleNames")
 
 
 class OrganizationSpec(msgspec.Struct):
@@ -195,36 +183,34 @@ def user_document(
     user: User,
     organizations: Sequence[tuple[Organization, tuple[str, ...]]],
     projects: Sequence[tuple[Project, Organization, tuple[str, ...]]] = (),
+    groups: Sequence[tuple[UserGroup, tuple[str, ...]]] = (),
 ) -> bytes:
-    """Return a user with the organizations and projects it is in."""
+    """Return a user with the organizations, projects and groups it is in."""
     spec = UserSpec(
         first_name=user.first_name,
         last_name=user.last_name,
-        email_id=user.email,
+        email_id=shown_name(user),
         organizations=[_organization(each, roles) for each, roles in organizations],
         projects=[_project(each, owner, roles) for each, owner, roles in projects],
-        user_groups=[],
+        user_groups=[_group(each, roles) for each, roles in groups],
     )
     metadata = Metadata(name=user.name, guid=user.guid, created_at=rfc3339(user.created_at))
-    return _encode(UserDocument(api_version=API_VERSION, kind="User", metadata=metadata, spec=spec))
+    kind: Literal["User", "ServiceAccount"] = "User" if user.is_person else "ServiceAccount"
+    return _encode(UserDocument(api_version=API_VERSION, kind=kind, metadata=metadata, spec=spec))
 
 
-def members(body: bytes) -> Mapping[str, tuple[str, ...]]:
-    """Return role names by address or guid, as they are to be."""
+def members(body: bytes) -> Mapping[SubjectRef, tuple[str, ...]]:
+    """Return role names by whom they are for, as they are to be."""
     asked = read(body, OrganizationIn)
     check_frame(asked, "Organization")
     spec = required(asked.spec, field="spec")
-    wanted: dict[str, tuple[str, ...]] = {}
-    for at, member in enumerate(required(spec.members, field="spec.members")):
-        place = f"spec.members[{at}]"
-        wanted[_who(member.subject, place=place)] = tuple(
-            required(member.role_names, field=f"{place}.roleNames")
-        )
-    return wanted
+    return members_in(required(spec.members, field="spec.members"), field="spec.members")
 
 
-def organization_document(organization: Organization, listed: Sequence[Member]) -> bytes:
-    """Return an organization with its members."""
+def organization_document(
+    organization: Organization, listed: Sequence[Member], groups: Sequence[GroupMember] = ()
+) -> bytes:
+    """Return an organization with its members, and the groups that hold roles in it."""
     metadata = Metadata(
         name=organization.name,
         guid=organization.guid,
@@ -232,26 +218,10 @@ def organization_document(organization: Organization, listed: Sequence[Member]) 
         creator_guid=organization.creator_guid,
         created_at=rfc3339(organization.created_at),
     )
-    spec = OrganizationSpec([member_document(member) for member in listed])
+    spec = OrganizationSpec(member_documents(listed, groups))
     return _encode(
         OrganizationDocument(api_version=API_VERSION, kind="Organization", metadata=metadata, spec=spec)
     )
-
-
-def member_document(member: Member) -> MemberDocument:
-    """Return a member as organizations and projects show it."""
-    subject = Subject(kind="User", name=member.user.email, guid=member.user.guid)
-    return MemberDocument(subject=subject, role_names=list(member.role_names))
-
-
-def _who(subject: Subject | None, *, place: str) -> str:
-    if subject is None or not (subject.guid or subject.name):
-        raise InvalidInput(f"{place}.subject", problem="names nobody", rule="give name (an address) or guid")
-    if subject.kind not in (None, "User"):
-        raise InvalidInput(
-            f"{place}.subject.kind", problem="is not 'User'", rule="only users are members here"
-        )
-    return subject.guid or subject.name or ""
 
 
 def _organization(organization: Organization, roles: tuple[str, ...]) -> UserOrganization:
@@ -271,5 +241,15 @@ def _project(project: Project, owner: Organization, roles: tuple[str, ...]) -> U
         creator=project.creator_guid,
         organization_guid=owner.guid,
         organization_creator=owner.creator_guid,
+        role_names=list(roles),
+    )
+
+
+def _group(group: UserGroup, roles: tuple[str, ...]) -> UserUserGroup:
+    return UserUserGroup(
+        guid=group.guid,
+        name=group.name,
+        creator=group.creator_guid,
+        organization_guid=group.organization_guid,
         role_names=list(roles),
     )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 
-from towline.domain.account import Member, Organization, Project
+from towline.domain.account import GroupMember, Member, Organization, Project, SubjectRef
 from towline.domain.errors import InvalidInput
-from towline.wire.accounts import MemberDocument, member_document
+from towline.wire.members import MemberDocument, MemberIn, member_documents, members_in
 from towline.wire.metadata import API_VERSION, Inbound, Metadata, MetadataIn, check_frame, name_in, rfc3339
 from towline.wire.problems import read, required
 
@@ -50,9 +50,10 @@ class Features(msgspec.Struct, omit_defaults=True):
 
 
 class ProjectSpecIn(msgspec.Struct):
-    """``spec`` as clients send it; members are read-only here."""
+    """``spec`` as clients send it; members that are absent or null stay as they are."""
 
     features: Features | None = None
+    members: list[MemberIn] | None = None
 
 
 class ProjectIn(Inbound):
@@ -95,6 +96,7 @@ class ProjectDraft:
     organization_guid: str
     labels: dict[str, str]
     features: bytes
+    members: Mapping[SubjectRef, tuple[str, ...]] | None = None
 
 
 def draft(body: bytes, *, organization_guid: str) -> ProjectDraft:
@@ -107,18 +109,24 @@ def draft(body: bytes, *, organization_guid: str) -> ProjectDraft:
         metadata.organization_guid or organization_guid,
         labels=metadata.labels or {},
         features=_features(asked.spec),
+        members=_members(asked.spec),
     )
 
 
-def change(body: bytes) -> tuple[dict[str, str], bytes]:
-    """Return labels and features that a project is to have."""
+def change(body: bytes) -> tuple[dict[str, str], bytes, Mapping[SubjectRef, tuple[str, ...]] | None]:
+    """Return labels, features and members that a project is to have; None leaves the members."""
     asked = read(body, ProjectIn)
     check_frame(asked, "Project")
     labels = asked.metadata.labels if asked.metadata else None
-    return labels or {}, _features(asked.spec)
+    return labels or {}, _features(asked.spec), _members(asked.spec)
 
 
-def document(project: Project, organization: Organization, members: Sequence[Member] = ()) -> bytes:
+def document(
+    project: Project,
+    organization: Organization,
+    members: Sequence[Member] = (),
+    groups: Sequence[GroupMember] = (),
+) -> bytes:
     """Return a project; with its members where they were asked for."""
     metadata = Metadata(
         name=project.name,
@@ -132,12 +140,18 @@ def document(project: Project, organization: Organization, members: Sequence[Mem
         updated_at=rfc3339(project.updated_at),
     )
     spec = ProjectSpec(
-        features=msgspec.Raw(project.features), members=[member_document(each) for each in members] or None
+        features=msgspec.Raw(project.features), members=member_documents(members, groups) or None
     )
     status = ProjectStatus(status="Success", vpn="Disabled", tracing="Disabled")
     return _encode(
         ProjectDocument(api_version=API_VERSION, kind="Project", metadata=metadata, spec=spec, status=status)
     )
+
+
+def _members(spec: ProjectSpecIn | None) -> Mapping[SubjectRef, tuple[str, ...]] | None:
+    if spec is None or spec.members is None:
+        return None
+    return members_in(spec.members, field="spec.members")
 
 
 def _features(spec: ProjectSpecIn | None) -> bytes:

@@ -5,26 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from towline.domain.account import Permission, Token, User
-from towline.domain.listing import Listing, Page
+from towline.domain.account import Permission, Token, User, UserKind
+from towline.domain.listing import LabelSelector, Listing, Page
 from towline.domain.scopes import Scope
-from towline.store.rows.codec import Row, micros, moment
+from towline.store.rows.codec import Row, maybe_micros, maybe_moment, micros, moment, text, value
 from towline.store.rows.connection import Connection
 from towline.store.rows.paging import Filter
 from towline.store.rows.uniqueness import unique
 
-_USER = "guid, email, first_name, last_name, created_at"
+_USER_COLUMNS = (
+    "guid", "email", "first_name", "last_name", "created_at", "kind", "organization_guid", "disabled_at",
+    "description", "labels",
+)  # fmt: skip
+USER = ", ".join(f"users.{column}" for column in _USER_COLUMNS)
+"""What ``user_of`` makes a user of."""
 
 _TOKEN = (
     "t.digest", "t.guid", "t.user_guid", "t.created_at", "t.expires_at", "t.kind", "t.name", "t.ceiling",
-    "t.scopes", "t.project_guid",
+    "t.scopes", "t.project_guid", "t.via", "t.peer", "t.parent_guid", "t.provider_session",
 )  # fmt: skip
 _TOKENS = (
     f"SELECT {', '.join(_TOKEN)} FROM tokens AS t WHERE user_guid = ? ORDER BY t.created_at DESC, t.guid"
 )
 _WITH_USER = f"""
-SELECT {", ".join(_TOKEN)}, u.guid, email, first_name, last_name, u.created_at
-FROM tokens AS t JOIN users AS u ON u.guid = user_guid WHERE digest = ?
+SELECT {", ".join(_TOKEN)}, {USER}
+FROM tokens AS t JOIN users ON users.guid = t.user_guid WHERE t.digest = ?
 """
 
 
@@ -38,16 +43,22 @@ class Accounts:
         """Insert a user; see the port."""
         with unique(f"{user.email} has an account already"):
             self._connection.execute(
-                "INSERT INTO users (guid, email, email_key, first_name, last_name, password_hash, created_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO users (guid, email, email_key, first_name, last_name, password_hash, created_at,"
+                " kind, organization_guid, disabled_at, description, labels)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     user.guid,
                     user.email,
-                    user.email.casefold(),
+                    user.address_key,
                     user.first_name,
                     user.last_name,
                     password_hash,
                     micros(user.created_at),
+                    user.kind.value,
+                    user.organization_guid,
+                    maybe_micros(user.disabled_at),
+                    user.description,
+                    text(user.labels),
                 ),
             )
 
@@ -55,26 +66,62 @@ class Accounts:
         """Return a user and the password hash."""
         column, wanted = ("guid", guid) if guid else ("email_key", email.casefold())
         row = self._connection.execute(
-            f"SELECT {_USER}, password_hash FROM users WHERE {column} = ?", (wanted,)
+            f"SELECT {USER}, password_hash FROM users WHERE {column} = ?", (wanted,)
         ).fetchone()
-        return (_user(row[:-1]), row[-1]) if row else None
+        return (user_of(row[:-1]), row[-1]) if row else None
 
     def save_user(self, user: User, *, password_hash: str) -> None:
-        """Replace names and password hash."""
+        """Replace all that changes of a user; see the port."""
         self._connection.execute(
-            "UPDATE users SET first_name = ?, last_name = ?, password_hash = ? WHERE guid = ?",
-            (user.first_name, user.last_name, password_hash, user.guid),
+            "UPDATE users SET first_name = ?, last_name = ?, password_hash = ?, disabled_at = ?,"
+            " description = ?, labels = ? WHERE guid = ?",
+            (
+                user.first_name,
+                user.last_name,
+                password_hash,
+                maybe_micros(user.disabled_at),
+                user.description,
+                text(user.labels),
+                user.guid,
+            ),
+        )
+
+    def remove_user(self, guid: str) -> None:
+        """Delete a user; see the port."""
+        self._connection.execute("DELETE FROM users WHERE guid = ?", (guid,))
+
+    def service_account(self, organization_guid: str, name: str) -> User | None:
+        """Return an organization's service account of exactly that name."""
+        row = self._connection.execute(
+            f"SELECT {USER} FROM users WHERE organization_guid = ? AND first_name = ?",
+            (organization_guid, name),
+        ).fetchone()
+        return user_of(row) if row else None
+
+    def service_accounts(
+        self, organization_guid: str, page: Page, *, selector: LabelSelector, name: str = ""
+    ) -> Listing[User]:
+        """Return a page of an organization's service accounts."""
+        wanted = Filter("organization_guid = ?", organization_guid)
+        wanted.selected(selector)
+        wanted.one_of("first_name", [name] if name else [])
+        return wanted.page(
+            self._connection, f"SELECT seq, {USER} FROM users", page, make=lambda row: user_of(row[1:])
         )
 
     def users(self, organization_guid: str, page: Page, *, guids: Sequence[str] = ()) -> Listing[User]:
         """Return a page of an organization's members; see the port."""
-        wanted = Filter("guid IN (SELECT user_guid FROM members WHERE owner_guid = ?)", organization_guid)
+        wanted = Filter(
+            "guid IN (SELECT user_guid FROM effective_roles WHERE owner_guid = ?) AND kind = ?",
+            organization_guid,
+            UserKind.PERSON.value,
+        )
         wanted.one_of("guid", guids)
         return wanted.page(
             self._connection,
-            f"SELECT seq, {_USER} FROM users",
+            f"SELECT seq, {USER} FROM users",
             page,
-            make=lambda row: _user(row[1:]),
+            make=lambda row: user_of(row[1:]),
         )
 
     def count(self) -> int:
@@ -85,7 +132,8 @@ class Accounts:
         """Insert a token."""
         self._connection.execute(
             "INSERT INTO tokens (digest, guid, user_guid, created_at, expires_at, kind, name, ceiling,"
-            " scopes, project_guid) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " scopes, project_guid, via, peer, parent_guid, provider_session)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 token.digest,
                 token.guid,
@@ -97,6 +145,10 @@ class Accounts:
                 int(token.ceiling),
                 " ".join(map(str, token.scopes)),
                 token.project_guid,
+                token.via,
+                token.peer,
+                token.parent_guid,
+                token.provider_session,
             ),
         )
 
@@ -105,7 +157,7 @@ class Accounts:
         row = self._connection.execute(_WITH_USER, (digest,)).fetchone()
         if row is None:
             return None
-        found = _user(tuple(row[len(_TOKEN) :]))
+        found = user_of(tuple(row[len(_TOKEN) :]))
         return _token(tuple(row[: len(_TOKEN)])), found
 
     def tokens_of(self, user_guid: str) -> Sequence[Token]:
@@ -118,11 +170,14 @@ class Accounts:
         guid: str = "",
         digest: bytes = b"",
         user_guid: str = "",
+        parent_guid: str = "",
+        provider_session: str = "",
         expired_before: datetime | None = None,
     ) -> int:
         """Delete tokens; see the port."""
         removed = 0
-        for column, wanted in (("guid", guid), ("digest", digest), ("user_guid", user_guid)):
+        which = {"guid": guid, "digest": digest, "user_guid": user_guid, "parent_guid": parent_guid}
+        for column, wanted in {**which, "provider_session": provider_session}.items():
             if wanted:
                 removed += self._connection.execute(
                     f"DELETE FROM tokens WHERE {column} = ?",
@@ -136,7 +191,8 @@ class Accounts:
 
 
 def _token(row: Row) -> Token:
-    digest, guid, user_guid, created, expires, kind, name, ceiling, scopes, project = row
+    digest, guid, user_guid, created, expires, kind, name, ceiling, scopes, project, *session = row
+    via, peer, parent_guid, provider_session = session
     return Token(
         guid,
         user_guid,
@@ -148,9 +204,25 @@ def _token(row: Row) -> Token:
         ceiling=Permission(ceiling),
         scopes=tuple(Scope.parse(each) for each in scopes.split()),
         project_guid=project,
+        via=via,
+        peer=peer,
+        parent_guid=parent_guid,
+        provider_session=provider_session,
     )
 
 
-def _user(row: Row) -> User:
-    guid, email, first_name, last_name, created = row
-    return User(guid, email, first_name=first_name, last_name=last_name, created_at=moment(created))
+def user_of(row: Row) -> User:
+    """Return the user of a row with the columns ``USER``."""
+    guid, email, first_name, last_name, created, kind, organization, disabled, description, labels = row
+    return User(
+        guid,
+        email,
+        first_name=first_name,
+        last_name=last_name,
+        created_at=moment(created),
+        kind=UserKind(kind),
+        organization_guid=organization,
+        disabled_at=maybe_moment(disabled),
+        description=description,
+        labels=value(dict[str, str], labels),
+    )

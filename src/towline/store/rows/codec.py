@@ -31,6 +31,11 @@ def maybe_micros(moment: datetime | None) -> int | None:
     return None if moment is None else micros(moment)
 
 
+def maybe_moment(number: int | None) -> datetime | None:
+    """Return the time that a row keeps, if it keeps one."""
+    return None if number is None else moment(number)
+
+
 def text(value: object) -> str:
     """Return a value as JSON; raises TypeError for a Password wherever it hides in the value."""
     return msgspec.json.encode(value).decode()

@@ -11,7 +11,7 @@ from towline.store.rows.uniqueness import unique
 
 _COLUMNS = (
     "device_digest, user_digest, client_id, peer,"
-    " created_at, expires_at, interval, polled_at, state, user_guid"
+    " created_at, expires_at, interval, polled_at, state, user_guid, approver_guid"
 )
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -26,7 +26,8 @@ class DeviceLogins:
         """Insert a login; see the port."""
         with unique("this code is in use"):
             self._connection.execute(
-                f"INSERT INTO device_logins ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _row(login)
+                f"INSERT INTO device_logins ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                _row(login),
             )
 
     def by_device(self, digest: bytes) -> DeviceLogin | None:
@@ -40,13 +41,14 @@ class DeviceLogins:
     def save(self, login: DeviceLogin) -> None:
         """Replace what changes: pace, state and who answered."""
         self._connection.execute(
-            "UPDATE device_logins SET interval = ?, polled_at = ?, state = ?, user_guid = ?"
-            " WHERE device_digest = ?",
+            "UPDATE device_logins SET interval = ?, polled_at = ?, state = ?, user_guid = ?,"
+            " approver_guid = ? WHERE device_digest = ?",
             (
                 login.interval // _MICROSECOND,
                 maybe_micros(login.polled_at),
                 login.state.value,
                 login.user_guid,
+                login.approver_guid,
                 login.device_digest,
             ),
         )
@@ -54,6 +56,14 @@ class DeviceLogins:
     def remove(self, device_digest: bytes) -> None:
         """Delete a login."""
         self._connection.execute("DELETE FROM device_logins WHERE device_digest = ?", (device_digest,))
+
+    def remove_of(self, user_guid: str, *, approver_guid: str = "") -> None:
+        """Delete what somebody has approved, all or in one session; see the port."""
+        condition = "user_guid = ?"
+        values: tuple[str, ...] = (user_guid,)
+        if approver_guid:
+            condition, values = "user_guid = ? AND approver_guid = ?", (user_guid, approver_guid)
+        self._connection.execute(f"DELETE FROM device_logins WHERE {condition}", values)
 
     def remove_expired(self, before: datetime) -> int:
         """Delete what ended before this; return how many."""
@@ -85,11 +95,12 @@ def _row(login: DeviceLogin) -> Row:
         maybe_micros(login.polled_at),
         login.state.value,
         login.user_guid,
+        login.approver_guid,
     )
 
 
 def _login(row: Row) -> DeviceLogin:
-    device, user, client, peer, created, expires, interval, polled, state, user_guid = row
+    device, user, client, peer, created, expires, interval, polled, state, user_guid, approver = row
     return DeviceLogin(
         device,
         user,
@@ -101,4 +112,5 @@ def _login(row: Row) -> DeviceLogin:
         polled_at=None if polled is None else moment(polled),
         state=DeviceLoginState(state),
         user_guid=user_guid,
+        approver_guid=approver,
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from towline.domain.account import Member, Organization, OrganizationRole, Project, User
+from towline.domain.account import Member, Organization, OrganizationRole, Project
 from towline.domain.errors import NotFound
 from towline.domain.listing import LabelSelector, Listing, Page
+from towline.store.rows.accounts import USER, user_of
 from towline.store.rows.codec import Row, micros, moment, text, value
 from towline.store.rows.connection import Connection
 from towline.store.rows.paging import Filter
@@ -16,9 +18,9 @@ _ORGANIZATION = "SELECT guid, name, short_guid, creator_guid, created_at FROM or
 _PROJECT = "seq, guid, name, organization_guid, creator_guid, created_at, updated_at, labels, features"
 
 _VISIBLE = """
-(guid IN (SELECT owner_guid FROM members WHERE user_guid = ?)
+(guid IN (SELECT owner_guid FROM effective_roles WHERE user_guid = ?)
  OR organization_guid IN (
-   SELECT owner_guid FROM members
+   SELECT owner_guid FROM effective_roles
    WHERE user_guid = ? AND EXISTS (SELECT 1 FROM json_each(roles) AS role WHERE role.value = ?)))
 """
 
@@ -61,11 +63,11 @@ class Tenants:
     def organizations_of(self, user_guid: str) -> Sequence[tuple[Organization, tuple[str, ...]]]:
         """Return a user's organizations with the user's role names there, by name."""
         rows = self._connection.execute(
-            "SELECT guid, name, short_guid, creator_guid, created_at, roles"
-            " FROM organizations JOIN members ON owner_guid = guid WHERE user_guid = ? ORDER BY name, seq",
+            f"{_ORGANIZATION} WHERE guid IN (SELECT owner_guid FROM effective_roles WHERE user_guid = ?)"
+            " ORDER BY name, seq",
             (user_guid,),
-        )
-        return tuple((_organization(row[:-1]), _roles(row[-1])) for row in rows)
+        ).fetchall()
+        return tuple((_organization(row), self.roles(row[0], user_guid)) for row in rows)
 
     def add_project(self, project: Project) -> None:
         """Insert a project; see the port."""
@@ -104,7 +106,8 @@ class Tenants:
 
     def remove_project(self, guid: str) -> None:
         """Delete a project with all that is in it."""
-        self._connection.execute("DELETE FROM members WHERE owner_guid = ?", (guid,))
+        for table in ("members", "claimed_roles", "group_roles", "claim_rules"):
+            self._connection.execute(f"DELETE FROM {table} WHERE owner_guid = ?", (guid,))
         self._connection.execute("DELETE FROM projects WHERE guid = ?", (guid,))
 
     def projects_of(
@@ -139,20 +142,40 @@ class Tenants:
         )
 
     def members(self, owner_guid: str) -> Sequence[Member]:
-        """Return the members of an organization or project, by address."""
-        rows = self._connection.execute(
-            "SELECT guid, email, first_name, last_name, created_at, roles FROM members"
-            " JOIN users ON guid = user_guid WHERE owner_guid = ? ORDER BY email_key",
-            (owner_guid,),
-        )
-        return tuple(_member(row) for row in rows)
+        """Return the members of an organization, project or group by address; see the port."""
+        found: dict[str, Member] = {}
+        for table in ("members", "claimed_roles"):
+            rows = self._connection.execute(
+                f"SELECT {USER}, roles FROM {table} JOIN users ON users.guid = user_guid"
+                " WHERE owner_guid = ?",
+                (owner_guid,),
+            )
+            for row in rows:
+                user, roles = user_of(row[:-1]), _roles(row[-1])
+                known = found.get(user.guid, Member(user, ()))
+                named = table == "members"
+                found[user.guid] = (
+                    replace(known, role_names=roles) if named else replace(known, implied=roles)
+                )
+        return tuple(sorted(found.values(), key=lambda member: member.user.address_key))
+
+    def leave(self, organization_guid: str, user_guid: str) -> None:
+        """Take somebody out of an organization, its projects and groups; see the port."""
+        for table in ("members", "claimed_roles"):
+            self._connection.execute(
+                f"DELETE FROM {table} WHERE user_guid = ? AND (owner_guid = ?"
+                " OR owner_guid IN (SELECT guid FROM projects WHERE organization_guid = ?)"
+                " OR owner_guid IN (SELECT guid FROM user_groups WHERE organization_guid = ?))",
+                (user_guid, organization_guid, organization_guid, organization_guid),
+            )
 
     def roles(self, owner_guid: str, user_guid: str) -> tuple[str, ...]:
-        """Return a user's role names in an organization or project."""
-        row = self._connection.execute(
-            "SELECT roles FROM members WHERE owner_guid = ? AND user_guid = ?", (owner_guid, user_guid)
-        ).fetchone()
-        return _roles(row[0]) if row else ()
+        """Return a user's role names in an organization or project; see the port."""
+        rows = self._connection.execute(
+            "SELECT roles FROM effective_roles WHERE owner_guid = ? AND user_guid = ?",
+            (owner_guid, user_guid),
+        )
+        return tuple(dict.fromkeys(role for row in rows for role in _roles(row[0])))
 
     def _one(self, condition: str, *wanted: str) -> Project | None:
         row = self._connection.execute(
@@ -170,12 +193,6 @@ def _organization(row: Row) -> Organization:
     return Organization(
         guid, name, short_guid=short_guid, creator_guid=creator_guid, created_at=moment(created)
     )
-
-
-def _member(row: Row) -> Member:
-    guid, email, first_name, last_name, created, roles = row
-    user = User(guid, email, first_name=first_name, last_name=last_name, created_at=moment(created))
-    return Member(user, _roles(roles))
 
 
 def _project(row: Row) -> Project:

@@ -11,6 +11,8 @@ from towline.store.rows.device_logins import DeviceLogins
 from towline.store.rows.door_policies import DoorPolicies
 from towline.store.rows.engines import Engines
 from towline.store.rows.events import Events, Webhooks
+from towline.store.rows.groups import Groups
+from towline.store.rows.joining import Identities, Invitations
 from towline.store.rows.keys import Keys
 from towline.store.rows.leases import Leases
 from towline.store.rows.mirrors import Mirrors
@@ -36,6 +38,9 @@ class AllRows:
         self.accounts = Accounts(connection)
         self.device_logins = DeviceLogins(connection)
         self.tenants = Tenants(connection)
+        self.groups = Groups(connection)
+        self.invitations = Invitations(connection)
+        self.identities = Identities(connection)
         self.proofs = Proofs(connection)
         self.schedule = Schedule(connection)
         self.events = Events(connection)
