@@ -24,6 +24,7 @@ from towline.console.setup import SetupPage
 from towline.console.signin import SignInPage
 from towline.console.sso import SsoPages
 from towline.console.teams import GroupPages, ServiceAccountPages
+from towline.console.uses import UsesPage
 from towline.domain.account import Permission
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def _outside(room: Room) -> Iterator[_Row]:
 
 def _secrets(room: Room) -> Iterator[_Row]:
     secrets, new, mirrors = SecretsPages(room), NewSecretPages(room), MirrorsPages(room)
+    uses = UsesPage(room)
     base, made = "/projects/{project}/secrets", "/projects/{project}/new/secret"
     yield "GET", base, Permission.VIEW, secrets.index
     yield "GET", f"{base}-live", Permission.VIEW, secrets.watch_list
@@ -100,6 +102,8 @@ def _secrets(room: Room) -> Iterator[_Row]:
     gone = f"{base}/{{name}}/mirror/{{mirror}}/remove"
     yield "GET", gone, Permission.MANAGE_SECRETS, mirrors.ask_remove
     yield "POST", gone, Permission.MANAGE_SECRETS, mirrors.remove
+    yield "GET", f"{base}/{{name}}/uses", Permission.DEPLOY, uses.show
+    yield "GET", f"{base}/{{name}}/uses.jsonl", Permission.DEPLOY, uses.export
     yield "GET", f"{base}/{{name}}/delete", Permission.MANAGE_SECRETS, secrets.ask_delete
     yield "POST", f"{base}/{{name}}/delete", Permission.MANAGE_SECRETS, secrets.delete
 

@@ -9,7 +9,6 @@ from urllib.parse import quote, urlencode
 from starlette.responses import Response
 
 from towline.console.templating import HEADERS
-from towline.domain.account import Permission
 from towline.domain.audit import Door
 from towline.domain.audit_export import entry_document
 from towline.domain.uses import UseFilter, moment_of
@@ -34,7 +33,7 @@ class UsesPage:
 
     async def show(self, request: Request) -> Response:
         """Show a page of uses, the newest first."""
-        visit = await self._room.visit(request, Permission.DEPLOY)
+        visit = await self._room.visit(request)
         name, query = request.path_params["name"], request.query_params
         before = query.get("before", "")
         found, following = await self._room.services.secret_uses.page(
@@ -55,7 +54,7 @@ class UsesPage:
 
     async def export(self, request: Request) -> Response:
         """Answer the uses that the filter wants as a file, a line of JSON for each."""
-        visit = await self._room.visit(request, Permission.DEPLOY)
+        visit = await self._room.visit(request)
         name = request.path_params["name"]
         found, _ = await self._room.services.secret_uses.page(
             visit.access, name, _filter(request), most=MOST_EXPORTED
