@@ -14,7 +14,6 @@ from towline.cli.output import say, tell
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Awaitable, Callable
-    from datetime import datetime
 
     from towline.domain.audit_chain import Report
     from towline.services.audit_trail import AuditTrail
@@ -53,8 +52,10 @@ def configure(commands: flags.Verbs) -> None:
     )
     verify.add_argument("-o", "--output", choices=("table", "json"), default="table", help="how to print")
     export = _verb(group, "export", _export, "print rows as lines of JSON, with a signed end")
-    export.add_argument("--since", metavar="TIME", help="first moment, as 2026-01-31 or 2026-01-31T12:00:00Z")
-    export.add_argument("--until", metavar="TIME", help="the rows from before this moment")
+    export.add_argument(
+        "--since", metavar="TIME", default="", help="first moment, as 2026-01-31 or 2026-01-31T12:00:00Z"
+    )
+    export.add_argument("--until", metavar="TIME", default="", help="the rows from before this moment")
     _verb(group, "key", _key, "print the public key that statements are signed by")
     _verb(group, "sign", _sign, "sign a statement about the newest row now")
 
@@ -109,7 +110,10 @@ async def _verify(args: argparse.Namespace, trail: AuditTrail) -> int:
 
 
 async def _export(args: argparse.Namespace, trail: AuditTrail) -> int:
-    since, until = _moment(args.since, "--since"), _moment(args.until, "--until")
+    from towline.domain.uses import moment_of
+
+    since = moment_of(args.since, field="--since")
+    until = moment_of(args.until, field="--until")
     async for line in trail.export(since=since, until=until):
         sys.stdout.buffer.write(line)
     sys.stdout.buffer.flush()
@@ -159,21 +163,6 @@ def _is_stale(report: Report) -> bool:
 
     oldest = report.oldest_unsigned
     return oldest is not None and (datetime.now(UTC) - oldest).total_seconds() > _UNSIGNED_FOR
-
-
-def _moment(text: str | None, flag: str) -> datetime | None:
-    from datetime import UTC, datetime
-
-    from towline.domain.errors import InvalidInput
-
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        rule = "give it as 2026-01-31 or 2026-01-31T12:00:00Z"
-        raise InvalidInput(flag, problem=f"is {text[:40]!a}", rule=rule) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _progress() -> Callable[[int, int], None]:
