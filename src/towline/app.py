@@ -7,15 +7,13 @@ import gc
 import shutil
 import signal
 import socket
-import ssl
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
-import uvicorn
 
 from towline import api, console, eventlog
 from towline.api.endpoint import Limits
@@ -45,6 +43,7 @@ from towline.services.rates import Rates
 from towline.services.reproofs import Reproofs
 from towline.store.opening import hung, opened
 from towline.store.patient import PatientStore
+from towline.webserver import WebServer, web_settings
 from towline.wire.secrets import present
 from towline.wiring import (
     Parts,
@@ -298,7 +297,7 @@ def _web(
 async def _run(application: Application, config: Config, listener: socket.socket) -> None:
     """Serve and reconcile; the end of either ends both."""
     notice = config.drain_notice_seconds
-    server = _Server(_uvicorn(application.asgi, config), application.leaving, notice=notice)
+    server = WebServer(web_settings(application.asgi, config), application.leaving, notice=notice)
     gc.freeze()  # code, routes and templates live as long as the process: no collection need look at them
     gc.enable()
     loop = asyncio.get_running_loop()
@@ -337,53 +336,6 @@ def _shared_work(application: Application, *, alone: bool) -> Iterator[Coroutine
     for name, run in works.items():
         work = partial(_lasting, name, run)
         yield work() if alone else application.leading.lead(name, work)
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to us: uvicorn would raise them again, and the process end with the store open."""
-
-    def __init__(self, config: uvicorn.Config, leaving: Leaving, *, notice: float) -> None:
-        super().__init__(config)
-        self._leaving = leaving
-        self._notice = notice
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
-
-    def leave(self) -> None:
-        """Tell those who wait for more to come back, finish the requests under way, return from ``serve``.
-
-        New requests are answered for as long as the notice lasts, or until this is asked again.
-        """
-        if self._leaving.is_said or not self._notice:
-            self.should_exit = True
-        else:
-            asyncio.get_running_loop().call_later(self._notice, self._exit)
-        if not self._leaving.is_said:
-            log.info("server.leaving")
-            self._leaving.say()
-
-    def _exit(self) -> None:
-        self.should_exit = True
-
-
-def _uvicorn(asgi: ASGIApp, config: Config) -> uvicorn.Config:
-    return uvicorn.Config(
-        asgi,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        server_header=False,
-        ssl_certfile=config.tls_cert or None,
-        ssl_keyfile=config.tls_key or None,
-        ssl_version=ssl.PROTOCOL_TLS_SERVER,
-        proxy_headers=bool(config.trusted_proxies),
-        forwarded_allow_ips=list(config.trusted_proxies),
-        timeout_graceful_shutdown=config.drain_seconds,
-        h11_max_incomplete_event_size=64 * 1024,
-    )
 
 
 async def _lasting(what: str, run: Callable[[], Awaitable[None]]) -> None:

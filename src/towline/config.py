@@ -382,18 +382,10 @@ def _check(config: Config) -> None:
 
 
 _LEAST = {
-    "requests_per_address": 0,
-    "requests_per_token": 0,
-    "login_failures": 1,
-    "body_bytes": 1024,
-    "drain_notice_seconds": 0,
-    "drain_seconds": 0,
-    "audit_retention": 0,
-    "retention_deployments": 1,
-    "retention_events": 1,
-    "retention_events_most": 1,
-    "retention_proofs": 1,
-}
+    "requests_per_address": 0, "requests_per_token": 0, "login_failures": 1, "body_bytes": 1024,
+    "drain_notice_seconds": 0, "drain_seconds": 0, "audit_retention": 0, "retention_deployments": 1,
+    "retention_events": 1, "retention_events_most": 1, "retention_proofs": 1,
+}  # fmt: skip
 
 
 def _check_provider(config: Config) -> None:
