@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from towline.domain.credential import Password
 from towline.domain.errors import InvalidInput
@@ -43,8 +43,8 @@ class DatabaseAddress:
         if "sslmode" not in options and not _is_here(options.get("host", hosts)):
             options["sslmode"] = _STRICTEST
         netloc = f"{name}@{hosts}" if name else hosts
-        url = urlunsplit(("postgresql", netloc, parts.path, urlencode(options, quote_via=quote), ""))
-        return cls(url, None if secret is None else Password(secret))
+        query = f"?{urlencode(options, quote_via=quote, safe='/')}" if options else ""
+        return cls(f"postgresql://{netloc}{parts.path}{query}", None if secret is None else Password(secret))
 
 
 def _is_here(hosts: str) -> bool:
