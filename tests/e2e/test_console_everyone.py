@@ -38,6 +38,8 @@ PAGES = (
     "/deployments/shown/logs",
     "/audit",
     "/members",
+    "/groups/operators",
+    "/service-accounts/ci",
     "/settings",
     "/new/project",
 )
@@ -49,6 +51,9 @@ def filled(browser, server, registry):
     data = {"type": "Opaque", "data": {"API_KEY": "dmFsdWU="}}
     for name in ("keys", LONG):
         server.call("POST", "/v2/secrets/", {"metadata": {"name": name}, "spec": data})
+    server.call("POST", "/v2/usergroups/", {"metadata": {"name": "operators"}, "spec": {}})
+    server.call("POST", "/v2/serviceaccounts/", {"metadata": {"name": "ci"}, "spec": {}})
+    server.call("POST", "/v2/serviceaccounts/ci/tokens/", {})
     with person(browser, server) as made:
         made.sign_in()
         for name, password in (("shown", PASSWORD), ("broken", "wrong")):
