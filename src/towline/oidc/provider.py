@@ -31,7 +31,7 @@ PATIENCE = aiohttp.ClientTimeout(total=10, sock_connect=5)
 LARGEST = 1 << 20
 REMEMBERED = 3600.0
 KEYS_AT_MOST_EVERY = 10.0
-"""Seconds between two questions for keys: tokens of strangers make no load at the provider."""
+"""Seconds between two questions because of an unknown key: tokens of strangers make no load there."""
 _BROKEN = (aiohttp.ClientError, OSError, TimeoutError, ValueError)
 _T = TypeVar("_T")
 _DISCOVERY = "/.well-known/openid-configuration"
@@ -65,6 +65,7 @@ class OpenIdProvider:
         self._session: aiohttp.ClientSession | None = None
         self._published: tuple[Mapping[str, object], float] | None = None
         self._keys: tuple[object, float] | None = None
+        self._asked_again = 0.0
         self._asking = asyncio.Lock()
 
     @property
@@ -151,8 +152,10 @@ class OpenIdProvider:
     async def _key_set(self, *, fresh: bool) -> object:
         async with self._asking:
             now = self._clock()
-            life = KEYS_AT_MOST_EVERY if fresh else REMEMBERED
-            if self._keys is None or now - self._keys[1] > life:
+            again = fresh and now - self._asked_again > KEYS_AT_MOST_EVERY
+            if again:
+                self._asked_again = now
+            if again or self._keys is None or now - self._keys[1] > REMEMBERED:
                 self._keys = (await self._get(await self._endpoint("jwks_uri")), now)
             return self._keys[0]
 
