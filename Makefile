@@ -16,6 +16,7 @@ demo-stop: .venv/.run ## stop what `make demo` left running
 	@$(BIN)/python -m demo stop
 
 test: check .venv/.rio .venv/.helm .venv/.provider ## set everything up and run all tests
+	@$(BIN)/python -m compileall -q src tests
 	@$(BIN)/pytest --numprocesses 3 --dist loadfile
 
 check: .venv/.test ## format, lint, types, layers

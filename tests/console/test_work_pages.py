@@ -180,7 +180,7 @@ async def test_a_deployment_is_made_updated_restarted_and_deleted(jane, world):
     page = await jane.see("/new/deployment?package=talker&version=v1")
     assert f'hx-get="{jane.home}/packages/talker/v1/preflight"' in page
     assert "Can be pulled" in await jane.see("/packages/talker/v1/preflight")
-    form = {"package": "talker v1", "name": "hello", "restart": "never"}
+    form = {"package": "talker v1", "name": "hello"}
     assert "Can be pulled" in (await jane.send("/new/deployment", form | {"check": "yes"})).text
     assert (await jane.send("/new/deployment", form)).status_code == 303
     assert (await jane.send("/new/deployment", form)).status_code == 409

@@ -11,6 +11,7 @@ from typing import cast
 from findings.cases import Case, Kept
 from findings.run import OWN, STRANGER, Outcome, judged
 from findings.stage import Stage, staged
+from parts.fakes import KeptPost
 from towline.domain.account import Access, Permission, TokenLevel
 from towline.domain.causes import FindingCode
 from towline.domain.credential import Password
@@ -73,6 +74,7 @@ async def _services(case: Case, stage: Stage) -> AsyncIterator[Services]:
             bell=LocalBell(),
             tokens=registry.tokens,
             service_accounts=ClusterTokens(),
+            postman=KeptPost(),
         )
         yield services_on(parts)
 

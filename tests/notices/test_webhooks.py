@@ -118,7 +118,7 @@ async def test_a_password_replaced_by_a_refused_one_is_told(world: World, receiv
         assert await carrying.round() == 1
     facts = json.loads(receiver.got[0][1])["facts"]
     assert (facts["before"], facts["after"], facts["finding"]) == ("verified", "failing", "wrong-credentials")
-    assert world.tally.counts["verdict_changes", "verdict", "failing"] == 1
+    assert world.tally.counts["verdict_changes", (("verdict", "failing"),)] == 1
 
 
 async def test_a_verdict_that_stays_is_told_to_nobody(world: World, receiver: Receiver) -> None:

@@ -26,6 +26,8 @@ PROJECTS = [case for case in CASES if case.project is not None]
 REAL = [case for case in CASES if case.real is not None]
 OF_AN_ENGINE = {FindingCode.IMAGE_NOT_PRESENT, FindingCode.IMAGE_REFUSED, FindingCode.DISK_FULL}
 """What only an engine meets once an image may be pulled: tried in tests/engines."""
+OF_THE_KEYS = {FindingCode.SECRET_UNREADABLE, FindingCode.KEYS_UNREACHABLE}
+"""What is met before a registry is asked: tried in tests/services/test_keys_of_secrets.py."""
 ROOM = Path(towline.registry.__file__).parent
 
 
@@ -96,7 +98,9 @@ async def test_another_program_meets_the_scripted_hosts_too():
 def test_every_finding_about_pulling_has_two_cases():
     count = Counter(case.expect.finding for case in CASES)
     about_pulling = {code for code in FindingCode if Finding(code).error_code == "DEP_E153"}
-    assert {code for code in about_pulling | findings_of_the_room() if count[code] < 2} == OF_AN_ENGINE
+    assert {
+        code for code in about_pulling | findings_of_the_room() if count[code] < 2
+    } == OF_AN_ENGINE | OF_THE_KEYS
 
 
 def test_every_provider_has_cases_of_many_kinds():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from parts.fakes import ScriptedProver
+from parts.fakes import KeptPost, ScriptedProver
 from parts.yard import YardEngine
 from towline import eventlog
 from towline.domain.credential import Password
@@ -64,6 +64,7 @@ def services(store: Store, engine: YardEngine, bell: Bell) -> tuple[Services, St
         bell=bell,
         tokens=None,
         service_accounts=ClusterTokens(),
+        postman=KeptPost(),
     )
     return services_on(parts), keychain
 

@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from towline.services.proofs import PreflightResult
 
 SECTION = "Deployments"
-RESTARTS = ("always", "onfailure", "never")
-LABELS = {"name": "Name", "package": "Package", "engine": "Engine", "restart": "Restart"}
+LABELS = {"name": "Name", "package": "Package", "engine": "Engine"}
 TAIL = 1000
 _STEPS = (Phase.IN_PROGRESS, Phase.PROVISIONING, Phase.SUCCEEDED)
 
@@ -69,7 +68,6 @@ class DeploymentsPages:
         values = {
             "name": query.get("package", ""),
             "package": _choice(query),
-            "restart": RESTARTS[0],
             "engine": "",
         }
         return await self._form_page(visit, values)
@@ -268,7 +266,6 @@ class DeploymentsPages:
             "packages": packages,
             "errors": errors or {},
             "labels": LABELS,
-            "restarts": RESTARTS,
             "engines": engines,
             "default_engine": default,
             "results": results,
@@ -314,7 +311,7 @@ def _draft(form: Form) -> DeploymentDraft:
             "labels": {ENGINE_LABEL: engine} if engine else {},
             "depends": {"kind": "package", "nameOrGUID": name, "version": version},
         },
-        "spec": {"runtime": "cloud", "restart": form.text("restart") or RESTARTS[0]},
+        "spec": {"runtime": "cloud", "restart": "always"},
     }
     return wire.draft(msgspec.json.encode(document))
 
