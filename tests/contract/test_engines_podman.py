@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from datetime import datetime
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from docker_lab import DockerLab, Place, digest_in, docker_place, fresh_layout
 from engine_lab import GUID
-from engine_suite import FOREVER, EngineSuite, RollbackSuite, Watch, log_of
+from engine_suite import FOREVER, PATIENCE, EngineSuite, RollbackSuite, Watch, log_of
 from test_engines_docker import bytes_of, sent_by
 
 from parts.podman import running_podman
@@ -52,6 +53,19 @@ class TestPodman(EngineSuite, RollbackSuite):
         stamps, texts = zip(*(line.split(" ", 1) for line in told.splitlines()), strict=True)
         assert texts == ("one", "two")
         assert datetime.fromisoformat(stamps[0]) < datetime.fromisoformat(stamps[1])
+
+    async def test_the_images_stop_signal_is_sent_first(self, lab: DockerLab) -> None:
+        """What is written in a container's last moment may be missing where its log is followed."""
+        workload = lab.workload(
+            "trap 'echo got INT; sleep 1; exit 0' INT; echo ready; while :; do sleep 0.05; done"
+        )
+        await lab.engine.apply(workload)
+        reader = lab.engine.logs(workload.deployment_guid, "main", follow=True)
+        async with asyncio.timeout(PATIENCE):
+            assert await anext(reader) == b"ready\n"
+            await lab.engine.remove(workload.deployment_guid)
+            rest = b"".join([chunk async for chunk in reader])
+        assert rest == b"got INT\n"
 
 
 async def test_a_token_registry_is_logged_in_to_by_podman_itself(
