@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -99,13 +102,21 @@ class Server:
         return self.call("GET", f"/v2/deployments/{name}/")["status"]
 
 
+@functools.cache
+def _with_an_account() -> tempfile.TemporaryDirectory[str]:
+    """Return a data folder in which somebody has an account: made once, as each start of Python costs."""
+    folder = tempfile.TemporaryDirectory(prefix="towline-account-")
+    words = ["--email", EMAIL, "--password-stdin", "--organization", "acme", "--project", "demo"]
+    admin = [sys.executable, "-m", "towline", "admin", "create-user", "--data", folder.name, *words]
+    subprocess.run(admin, input=PASSWORD.encode(), check=True, capture_output=True)
+    return folder
+
+
 @contextmanager
 def running_server(folder: Path, *options: str, port: int = 0) -> Iterator[Server]:
     """Serve until the block ends, then delete every deployment and end the process."""
     made = Server(folder, port or free_port(), options=options or Server.options)
-    words = ["--email", EMAIL, "--password-stdin", "--organization", "acme", "--project", "demo"]
-    admin = [sys.executable, "-m", "towline", "admin", "create-user", "--data", str(made.data), *words]
-    subprocess.run(admin, input=PASSWORD.encode(), check=True, capture_output=True)
+    shutil.copytree(_with_an_account().name, made.data, dirs_exist_ok=True)
     try:
         made.start()
         login = made.call("POST", "/user/login?type=med", {"email": EMAIL, "password": PASSWORD})

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from towline.api.operations import SUCCESS, Operation, Place, Reply
 from towline.domain.account import Permission
+from towline.services.invitations import link_at
 from towline.wire import accounts as accounts_wire
 from towline.wire import joining as wire
 from towline.wire.lists import joined
@@ -166,7 +167,7 @@ class JoiningApi:
         invitation, text = await self._invitations.invite(
             call.principal, call.path["guid"], email, admin=admin, roles=roles
         )
-        link = f"{self._public_url or call.server}/invitation?token={text}"
+        link = link_at(self._public_url or call.server, text)
         organization = (await self._organizations.get(call.principal, call.path["guid"])).organization
         mail = await self._invitations.send(invitation, organization, link)
         return Reply(wire.invitation_document(invitation, link=link, mail=mail), 201)

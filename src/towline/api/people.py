@@ -9,6 +9,7 @@ from towline.api.parameters import ORGANIZATION, PAGING
 from towline.domain.account import Permission
 from towline.domain.errors import NotAllowed
 from towline.domain.scopes import ScopeKind
+from towline.services.invitations import link_at
 from towline.wire import accounts as wire
 from towline.wire import permissions as permissions_wire
 from towline.wire.lists import joined, page_of
@@ -205,7 +206,7 @@ class PeopleApi:
         wanted = wire.members(call.body)
         changed = await self._organizations.replace_members(call.principal, call.path["guid"], wanted)
         for invitation, text in changed.invited:
-            link = f"{self._public_url or call.server}/invitation?token={text}"
+            link = link_at(self._public_url or call.server, text)
             await self._invitations.send(invitation, changed.organization, link)
         return _answer(changed)
 

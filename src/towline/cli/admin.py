@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     admin_move.configure(commands)
     user = commands.add_parser("create-user", help="make an account, for scripts and first starts")
     user.set_defaults(do=_create_user)
-    user.add_argument("--data", metavar="FOLDER", help="the server's data folder [TOWLINE_DATA]")
+    flags.data(user)
     user.add_argument("--email", required=True, help="the account's e-mail address")
     user.add_argument(
         "--password-stdin", action="store_true", help="read the password from standard input, first line"
@@ -60,7 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     ):
         shut = commands.add_parser(name, help=summary)
         shut.set_defaults(do=do)
-        shut.add_argument("--data", metavar="FOLDER", help="the server's data folder [TOWLINE_DATA]")
+        flags.data(shut)
         shut.add_argument("--email", required=True, help="the account's e-mail address")
     admin_keys.configure(commands)
     admin_audit.configure(commands)

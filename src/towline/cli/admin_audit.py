@@ -50,7 +50,7 @@ def configure(commands: flags.Verbs) -> None:
     verify.add_argument(
         "--anchor", metavar="FILE", help="statements kept elsewhere, which the trail must hold too"
     )
-    verify.add_argument("-o", "--output", choices=("table", "json"), default="table", help="how to print")
+    flags.output(verify, flags.TABLE_OR_JSON)
     export = _verb(group, "export", _export, "print rows as lines of JSON, with a signed end")
     export.add_argument(
         "--since", metavar="TIME", default="", help="first moment, as 2026-01-31 or 2026-01-31T12:00:00Z"
@@ -62,7 +62,7 @@ def configure(commands: flags.Verbs) -> None:
 
 def _verb(group: flags.Verbs, name: str, do: Verb, summary: str) -> argparse.ArgumentParser:
     parser = group.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
-    parser.add_argument("--data", metavar="FOLDER", help="the server's data folder [TOWLINE_DATA]")
+    flags.data(parser)
     parser.add_argument("--config", metavar="FILE", help="settings file instead of DATA/towline.toml")
     parser.set_defaults(do=run, do_audit=do)
     return parser

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from towline.cli import flags
 from towline.cli.output import coloured, say, tell
 
 if TYPE_CHECKING:
@@ -81,14 +82,8 @@ def _command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--data", metavar="FOLDER", help="the server's data folder [TOWLINE_DATA]")
-    parser.add_argument(
-        "-o",
-        "--output",
-        choices=("table", "json"),
-        default="table",
-        help="how to print (default: %(default)s)",
-    )
+    flags.data(parser)
+    flags.output(parser, flags.TABLE_OR_JSON)
     parser.set_defaults(do=run)
     return parser
 

@@ -8,6 +8,7 @@ import json
 import sys
 from dataclasses import asdict
 
+from towline.cli import flags
 from towline.cli.output import say, table
 
 DESCRIPTION = """\
@@ -27,14 +28,8 @@ def configure(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--data", metavar="FOLDER", help="the server's data folder [TOWLINE_DATA]")
-    parser.add_argument(
-        "-o",
-        "--output",
-        choices=("table", "json"),
-        default="table",
-        help="how to print (default: %(default)s)",
-    )
+    flags.data(parser)
+    flags.output(parser, flags.TABLE_OR_JSON)
     parser.set_defaults(do=_doctor)
 
 

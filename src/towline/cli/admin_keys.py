@@ -54,9 +54,9 @@ def configure(commands: flags.Verbs) -> None:
 
 def _verb(group: flags.Verbs, name: str, do: Verb, summary: str) -> argparse.ArgumentParser:
     parser = group.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
-    parser.add_argument("--data", metavar="FOLDER", help="the server's data folder [TOWLINE_DATA]")
+    flags.data(parser)
     parser.add_argument("--config", metavar="FILE", help="settings file instead of DATA/towline.toml")
-    parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="how to print")
+    flags.output(parser, flags.TABLE_OR_JSON)
     parser.set_defaults(do=run, do_keys=do)
     return parser
 

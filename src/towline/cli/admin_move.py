@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from towline.cli import flags
 from towline.cli.admin_backup import NOBODY_COULD_TELL, ProgressLine
 from towline.cli.output import say, tell
 
@@ -50,13 +51,7 @@ def configure(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         action="store_true",
         help="also switch over when the keyring does not open every sealed value",
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        choices=("table", "json"),
-        default="table",
-        help="how to print (default: %(default)s)",
-    )
+    flags.output(parser, flags.TABLE_OR_JSON)
     parser.set_defaults(do=_move)
 
 

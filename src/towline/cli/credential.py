@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from towline.cli import flags
 from towline.cli.failure import Failure
 
 if TYPE_CHECKING:
@@ -35,9 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     for parser_ in (_resolve_parser(group), _decode_parser(group)):
         parser_.add_argument("--reveal", action="store_true", help="show the password too")
-        parser_.add_argument(
-            "-o", "--output", choices=_FORMATS, default="table", help="how to print (default: %(default)s)"
-        )
+        flags.output(parser_, _FORMATS)
 
 
 def _resolve_parser(group: Verbs) -> argparse.ArgumentParser:

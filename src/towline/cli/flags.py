@@ -10,11 +10,13 @@ from towline.cli.failure import Failure
 from towline.cli.output import FORMATS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     Run = Callable[[argparse.Namespace], int]
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no other name
 
+
+TABLE_OR_JSON = ("table", "json")
 
 RAW = argparse.RawDescriptionHelpFormatter
 """Keeps the lines of examples as they are."""
@@ -57,11 +59,18 @@ def connection(parser: argparse.ArgumentParser, *, project: bool = True) -> None
         parser.add_argument("--project", metavar="NAME", help="project, by name or guid [TOWLINE_PROJECT]")
 
 
-def output(parser: argparse.ArgumentParser) -> None:
-    """Add ``-o``."""
+def output(
+    parser: argparse.ArgumentParser, formats: Sequence[str] = FORMATS, *, default: str = "table"
+) -> None:
+    """Add ``-o`` with these formats."""
     parser.add_argument(
-        "-o", "--output", choices=FORMATS, default="table", help="how to print (default: %(default)s)"
+        "-o", "--output", choices=formats, default=default, help="how to print (default: %(default)s)"
     )
+
+
+def data(parser: argparse.ArgumentParser) -> None:
+    """Add ``--data``, for what is done beside a server."""
+    parser.add_argument("--data", metavar="FOLDER", help="the server's data folder [TOWLINE_DATA]")
 
 
 def yes(parser: argparse.ArgumentParser) -> None:

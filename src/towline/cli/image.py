@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from towline.cli import flags
 from towline.cli.documents import Document, text_at
-from towline.cli.output import FORMATS, show, tell
+from towline.cli.output import show, tell
 
 if TYPE_CHECKING:
     import argparse
@@ -37,9 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parse.add_argument("references", metavar="REF", nargs="+", help="- reads lines from standard input")
-    parse.add_argument(
-        "-o", "--output", choices=FORMATS, default="name", help="how to print (default: %(default)s)"
-    )
+    flags.output(parse, default="name")
 
 
 def run(args: argparse.Namespace) -> int:

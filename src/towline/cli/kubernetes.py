@@ -82,9 +82,7 @@ def _configure_scan(group: flags.Verbs) -> None:
     scan.add_argument(
         "--platform", metavar="OS/ARCH", default="linux/amd64", help="what nodes run (%(default)s)"
     )
-    scan.add_argument(
-        "-o", "--output", choices=("table", "json"), default="table", help="how to print (%(default)s)"
-    )
+    flags.output(scan, flags.TABLE_OR_JSON)
     doctor = flags.verb(
         group,
         "doctor",
@@ -94,9 +92,7 @@ def _configure_scan(group: flags.Verbs) -> None:
     )
     _cluster(doctor)
     doctor.add_argument("--mirrors", action="store_true", help="ask also for what mirrored secrets need")
-    doctor.add_argument(
-        "-o", "--output", choices=("table", "json"), default="table", help="how to print (%(default)s)"
-    )
+    flags.output(doctor, flags.TABLE_OR_JSON)
 
 
 def _cluster(parser: argparse.ArgumentParser) -> None:

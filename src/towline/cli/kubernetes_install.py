@@ -162,9 +162,7 @@ def _how_reached(parser: argparse.ArgumentParser) -> None:
 
 
 def _how(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "-o", "--output", choices=("yaml", "json"), default="yaml", help="how to print (%(default)s)"
-    )
+    flags.output(parser, ("yaml", "json"), default="yaml")
     parser.add_argument("--apply", action="store_true", help="apply them and wait until Towline runs")
     parser.add_argument(
         "--dry-run", action="store_true", help="let the API server check everything and keep nothing"

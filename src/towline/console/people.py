@@ -16,6 +16,7 @@ from towline.domain.listing import LabelSelector, Page
 from towline.domain.rio_config import rio_config
 from towline.domain.scopes import SCOPES as SCOPE_TABLE
 from towline.domain.scopes import parse_scopes
+from towline.services.invitations import link_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -241,7 +242,7 @@ class PeoplePages:
 
     async def _invited(self, visit: Visit, invitation: Invitation, text: str) -> Response:
         """Show the link of a fresh invitation, this once, and send it where mail is set up."""
-        link = f"{self._room.address(visit.request)}/invitation?token={text}"
+        link = link_at(self._room.address(visit.request), text)
         mail = await self._room.services.invitations.send(invitation, visit.access.organization, link)
         return await self.page(visit, invited=(invitation, link, mail))
 

@@ -66,6 +66,11 @@ class InvitationMaker:
         return invitation, text
 
 
+def link_at(server: str, text: str) -> str:
+    """Return the link that hands an invitation over; ``server`` is where browsers reach us."""
+    return f"{server}/invitation?token={text}"
+
+
 class Invitations:
     """Invitations by guid for admins, by their secret for who was invited."""
 

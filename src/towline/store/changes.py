@@ -1,9 +1,11 @@
-"""Changes that wait for a writer's thread, and telling those who asked for them."""
+"""Changes that wait for a writer's thread, the thread, and telling those who asked for them."""
 
 from __future__ import annotations
 
 import asyncio
 import queue
+import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -71,7 +73,41 @@ class Changes:
         return batch
 
 
-def tell(batch: Sequence[Change]) -> None:
+class WritingThread(ABC):
+    """A thread that keeps changes from now until ``close``; a kind of it knows how its database does that."""
+
+    def __init__(self, *, most: int) -> None:
+        self._changes = Changes(most=most)
+        self._thread = threading.Thread(target=self._work, name="towline-writer", daemon=True)
+        self._thread.start()
+
+    async def write(self, change: Callable[[Transaction], T]) -> T:
+        """Queue a change and return its result once it is durable."""
+        return await self._changes.made(change)
+
+    async def close(self) -> None:
+        """Finish what was accepted and close the connection."""
+        self._changes.close()
+        await asyncio.to_thread(self._thread.join)
+
+    @abstractmethod
+    def keep(self, batch: Sequence[Change]) -> None:
+        """Commit a batch; each change has its result or a failure then."""
+
+    @abstractmethod
+    def let_go(self) -> None:
+        """Close the connection."""
+
+    def _work(self) -> None:
+        try:
+            while batch := self._changes.batch():
+                self.keep(batch)
+                _tell(batch)
+        finally:
+            self.let_go()
+
+
+def _tell(batch: Sequence[Change]) -> None:
     """Wake the callers, each loop once."""
     for loop in {change.loop for change in batch}:
         mine = [change for change in batch if change.loop is loop]

@@ -8,9 +8,7 @@ https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHO
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 import psycopg
@@ -20,7 +18,7 @@ from psycopg.pq import TransactionStatus
 
 from towline.domain.errors import StoreFailed, StoreUnavailable
 from towline.ports import Transaction
-from towline.store.changes import Change, Changes, not_kept, tell
+from towline.store.changes import Change, WritingThread, not_kept
 from towline.store.postgres.connection import Connection, Line, Raw, command, reason
 from towline.store.rows import AllRows
 
@@ -53,34 +51,15 @@ class _InDoubt(Exception):
         super().__init__(number)
 
 
-class Writer:
+class Writer(WritingThread):
     """Writes from now until ``close``, on a connection that it opens when it needs one."""
 
     def __init__(self, line: Line) -> None:
         self._line = line
         self._raw: Raw | None = None
-        self._changes = Changes(most=MOST_IN_A_COMMIT)
-        self._thread = threading.Thread(target=self._work, name="towline-writer", daemon=True)
-        self._thread.start()
+        super().__init__(most=MOST_IN_A_COMMIT)
 
-    async def write(self, change: Callable[[Transaction], T]) -> T:
-        """Queue a change and return its result once it is durable."""
-        return await self._changes.made(change)
-
-    async def close(self) -> None:
-        """Finish what was accepted and close the connection."""
-        self._changes.close()
-        await asyncio.to_thread(self._thread.join)
-
-    def _work(self) -> None:
-        try:
-            while batch := self._changes.batch():
-                self._keep(batch)
-                tell(batch)
-        finally:
-            self._drop()
-
-    def _keep(self, batch: Sequence[Change]) -> None:
+    def keep(self, batch: Sequence[Change]) -> None:
         """Commit the batch, over as many connections as it takes; each change has a result or a failure."""
         try:
             for _ in range(MOST_TRIES):
@@ -90,7 +69,7 @@ class Writer:
         except StoreFailed as failure:
             _fail(batch, failure)
         except psycopg.Error as error:
-            self._drop()
+            self.let_go()
             _fail(batch, _not_kept(error))
 
     def _was_kept(self, batch: Sequence[Change]) -> bool:
@@ -99,13 +78,13 @@ class Writer:
         try:
             self._commit(raw, batch)
         except _InDoubt as doubt:
-            self._drop()
+            self.let_go()
             return self._is_committed(doubt.number)
         except psycopg.Error as error:
             if not _is_gone(raw, error):
                 raise
             self._line.lost(error)
-            self._drop()
+            self.let_go()
             return False
         return True
 
@@ -133,7 +112,7 @@ class Writer:
         except errors.InvalidParameterValue:
             return False
         except psycopg.Error as error:
-            self._drop()
+            self.let_go()
             raise StoreUnavailable(
                 f"the connection broke in the middle of a commit, its outcome is unknown: {reason(error)}"
             ) from None
@@ -145,7 +124,8 @@ class Writer:
             self._raw = self._line.connected(*_SETUP)
         return self._raw
 
-    def _drop(self) -> None:
+    def let_go(self) -> None:
+        """Close the connection, if there is one."""
         if self._raw is not None:
             self._raw.close()
         self._raw = None

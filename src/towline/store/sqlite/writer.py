@@ -7,16 +7,13 @@ change only after the commit. https://www.sqlite.org/lang_savepoint.html
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from towline.domain.errors import StoreFailed
-from towline.ports import Transaction
-from towline.store.changes import Change, Changes, not_kept, tell
+from towline.store.changes import Change, WritingThread, not_kept
 from towline.store.rows import AllRows
 
 T = TypeVar("T")
@@ -26,34 +23,23 @@ MOST_IN_A_COMMIT = 256
 _NO_ROOM_BESIDE = frozenset({sqlite3.SQLITE_IOERR_SHMSIZE})
 
 
-class Writer:
+class Writer(WritingThread):
     """Owns the writing connection from now until ``close``; ``turns`` is held while a batch runs."""
 
     def __init__(self, connection: sqlite3.Connection, *, turns: AbstractContextManager[object]) -> None:
         self._connection = connection
         self._transaction = AllRows(connection)
         self._turns = turns
-        self._changes = Changes(most=MOST_IN_A_COMMIT)
-        self._thread = threading.Thread(target=self._work, name="towline-writer", daemon=True)
-        self._thread.start()
+        super().__init__(most=MOST_IN_A_COMMIT)
 
-    async def write(self, change: Callable[[Transaction], T]) -> T:
-        """Queue a change and return its result once it is durable."""
-        return await self._changes.made(change)
+    def keep(self, batch: Sequence[Change]) -> None:
+        """Commit a batch, in its turn."""
+        with self._turns:
+            self._commit(batch)
 
-    async def close(self) -> None:
-        """Finish what was accepted and close the connection."""
-        self._changes.close()
-        await asyncio.to_thread(self._thread.join)
-
-    def _work(self) -> None:
-        try:
-            while batch := self._changes.batch():
-                with self._turns:
-                    self._commit(batch)
-                tell(batch)
-        finally:
-            self._connection.close()
+    def let_go(self) -> None:
+        """Close the connection."""
+        self._connection.close()
 
     def _commit(self, batch: Sequence[Change]) -> None:
         try:
