@@ -131,6 +131,18 @@ def test_pages_for_anybody_are_for_everyone(browser, server, path):
 
 
 @pytest.mark.usefixtures("filled")
+def test_an_answer_about_what_is_typed_moves_no_button(jane):
+    page = jane.open("/new/secret/docker")
+    page.get_by_label("Private registry").check()
+    submit = page.get_by_role("button", name="SUBMIT")
+    before = submit.bounding_box()
+    page.get_by_label("Name", exact=True).fill("a-name")
+    expect(page.locator("#name-said")).to_contain_text("a-name can be used")
+    page.get_by_label("Registry Url").fill("registry.example.com")
+    expect(page.locator("#registry-said")).to_contain_text("It will be kept as")
+    assert submit.bounding_box() == before
+
+
 def test_nothing_moves_for_who_wants_no_motion_and_no_page_jumps(jane):
     jane.page.add_init_script(
         "window.shifts = 0; new PerformanceObserver((list) => { for (const each of list.getEntries())"
