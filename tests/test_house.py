@@ -1,6 +1,7 @@
 """Every rule of the house that a machine can check."""
 
 import ast
+import functools
 import importlib.util
 import re
 import subprocess
@@ -14,7 +15,6 @@ from towline.domain.causes import CAUSES
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
-TREES = {path: ast.parse(path.read_text()) for path in SOURCES}
 
 MAY_REVEAL = {
     "towline/cli/credential_answers.py",  # --reveal, on the user's own machine
@@ -54,6 +54,12 @@ LONGEST_MODULE = 400
 LONGEST_FUNCTION = 40
 
 
+@functools.cache
+def trees() -> dict[Path, ast.Module]:
+    """Return the syntax of every module, read at the first rule and not by each process that collects."""
+    return {path: ast.parse(path.read_text()) for path in SOURCES}
+
+
 def named(path: Path) -> str:
     return path.relative_to(ROOT / "src").as_posix()
 
@@ -67,13 +73,13 @@ def tracked() -> list[Path]:
 def test_a_module_is_short_and_says_why_it_exists(path):
     text = path.read_text()
     assert len(text.splitlines()) <= LONGEST_MODULE
-    assert ast.get_docstring(TREES[path]) or not text.strip()
+    assert ast.get_docstring(trees()[path]) or not text.strip()
 
 
 def test_no_function_is_longer_than_forty_lines():
     long = [
         f"{named(path)}:{node.lineno} {node.name} {node.end_lineno - node.lineno + 1}"
-        for path, tree in TREES.items()
+        for path, tree in trees().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (node.end_lineno or 0) - node.lineno + 1 > LONGEST_FUNCTION
@@ -85,7 +91,7 @@ def test_names_say_something():
     empty = {"utils", "helpers", "common", "base", "manager", "handler", "misc"}
     assert [named(path) for path in SOURCES if path.stem in empty] == []
     classes = [
-        node.name for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
+        node.name for tree in trees().values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
     ]
     assert [name for name in classes if re.search(r"(Utils|Helper|Manager|Handler|Base)$", name)] == []
 
@@ -97,7 +103,7 @@ def test_a_password_is_revealed_only_where_it_must_be():
 def test_the_environment_is_read_in_few_places():
     readers = {
         named(path)
-        for path, tree in TREES.items()
+        for path, tree in trees().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute)
         and node.attr in ("environ", "getenv")
@@ -118,7 +124,7 @@ def test_nothing_is_left_for_later():
 
 
 def test_the_server_neither_prints_nor_asserts_nor_uses_a_shell():
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         for node in ast.walk(tree):
             assert not isinstance(node, ast.Assert), f"{named(path)}:{node.lineno}"
             if isinstance(node, ast.Call):
@@ -136,7 +142,7 @@ def test_no_wait_loses_a_cancellation():
     """Python 3.11's `asyncio.wait_for` returns if its work ends as it is cancelled; `timeout` does not."""
     waits = [
         f"{named(path)}:{node.lineno}"
-        for path, tree in TREES.items()
+        for path, tree in trees().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr == "wait_for"
     ]
@@ -160,7 +166,7 @@ def test_no_wait_loses_a_cancellation():
     ],
 )
 def test_a_library_lives_in_its_room(library, rooms):
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         for node in ast.walk(tree):
             names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
@@ -170,7 +176,7 @@ def test_a_library_lives_in_its_room(library, rooms):
 
 
 def test_the_domain_and_the_ports_import_the_standard_library_only():
-    for path, tree in TREES.items():
+    for path, tree in trees().items():
         if not named(path).startswith(("towline/domain/", "towline/ports/")):
             continue
         for node in ast.walk(tree):
