@@ -60,6 +60,18 @@ def trees() -> dict[Path, ast.Module]:
     return {path: ast.parse(path.read_text()) for path in SOURCES}
 
 
+@functools.cache
+def imports() -> dict[Path, set[str]]:
+    """Return the packages that each module imports from, anywhere in it."""
+    found: dict[Path, set[str]] = {path: set() for path in trees()}
+    for path, tree in trees().items():
+        for node in ast.walk(tree):
+            names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            found[path] |= {name.partition(".")[0] for name in names}
+    return found
+
+
 def named(path: Path) -> str:
     return path.relative_to(ROOT / "src").as_posix()
 
@@ -166,26 +178,16 @@ def test_no_wait_loses_a_cancellation():
     ],
 )
 def test_a_library_lives_in_its_room(library, rooms):
-    for path, tree in trees().items():
-        for node in ast.walk(tree):
-            names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            if any(name.partition(".")[0] == library for name in names):
-                room = named(path).split("/")[1].removesuffix(".py")
-                assert room in rooms or room in ("app", "webserver"), f"{named(path)} imports {library}"
+    for path, names in imports().items():
+        if library in names:
+            room = named(path).split("/")[1].removesuffix(".py")
+            assert room in rooms or room in ("app", "webserver"), f"{named(path)} imports {library}"
 
 
 def test_the_domain_and_the_ports_import_the_standard_library_only():
-    for path, tree in trees().items():
-        if not named(path).startswith(("towline/domain/", "towline/ports/")):
-            continue
-        for node in ast.walk(tree):
-            names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            for name in names:
-                assert name.partition(".")[0] in {*sys.stdlib_module_names, "towline"}, (
-                    f"{named(path)}: {name}"
-                )
+    for path, names in imports().items():
+        if named(path).startswith(("towline/domain/", "towline/ports/")):
+            assert names <= {*sys.stdlib_module_names, "towline"}, named(path)
 
 
 def test_the_generated_pages_are_those_of_the_code():

@@ -147,8 +147,30 @@ async def test_no_password_is_where_the_swarm_shows_anything(
     assert "service" in events
     assert [form for form in forms_of_password() if form in shown + events] == []
     written = next(iter(header(ImageReference.parse(unpulled), at.place.access().credential).values()))
-    assert written in manager.log.read_text(), "decision 33: a node at debug level logs what it is handed"
-    assert written not in shown + events
+    logged = "".join(node.log.read_text() for node in (manager, at.swarm.worker))
+    assert [form for form in (*forms_of_password(), written) if form in logged + shown + events] == []
+
+
+async def test_a_manager_at_debug_level_is_handed_nothing_until_it_is_quiet(
+    at: SwarmPlace, lab: SwarmLab, unpulled: str
+) -> None:
+    manager = at.swarm.manager
+    public = lab.workload(FOREVER)
+    [run] = public.executables
+    public = replace(public, executables=(replace(run, access=replace(run.access, credential=None)),))
+    with_words = replace(public, executables=(replace(run, environment={"KEY": Password("word")}),))
+    manager.set_debug(debug=True)
+    try:
+        for workload in (lab.workload(FOREVER, image=unpulled), with_words):
+            with pytest.raises(EngineFailed) as caught:
+                await lab.engine.apply(workload)
+            assert caught.value.finding.code is FindingCode.ENGINE_LOGS_SECRETS
+        assert at.swarm.services(lab.installation) == []
+        await lab.engine.apply(public)
+    finally:
+        manager.set_debug(debug=False)
+    await lab.engine.apply(lab.workload(FOREVER, image=unpulled))
+    assert [form for form in forms_of_password() if form in manager.log.read_text()] == []
 
 
 async def test_what_obeys_after_its_probe_failed_is_left_to_us_where_a_swarm_would_let_it_rest(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -26,7 +27,10 @@ PATIENCE = 40.0
 
 @dataclass
 class Dockerd:
-    """A daemon at debug level: ``log`` is all that it says. An Engine of somebody else's has no folder."""
+    """A daemon, at debug level unless told otherwise: ``log`` is all that it says.
+
+    An Engine of somebody else's has no folder.
+    """
 
     host: str
     folder: Path | None = None
@@ -34,6 +38,7 @@ class Dockerd:
     tcp: str = ""
     """The same Engine over TCP with TLS; ca.pem, cert.pem and key.pem are in ``folder``."""
     bridge: str = "none"
+    debug: bool = True
 
     @property
     def socket(self) -> str:
@@ -54,10 +59,12 @@ class Dockerd:
     def start(self) -> None:
         """Start the daemon, and return once it answers."""
         assert self.folder is not None
-        command = ["dockerd", "--debug", "--iptables=false", "--bridge", self.bridge, "--host", self.host,
+        self._configure()
+        command = ["dockerd", "--config-file", str(self.folder / "daemon.json"), "--iptables=false",
+                   "--bridge", self.bridge, "--host", self.host, "--host", self.tcp,
                    "--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec"),
                    "--pidfile", str(self.folder / "pid"), "--shutdown-timeout", "2",
-                   "--host", self.tcp, "--tlsverify", *_certificates(self.folder)]  # fmt: skip
+                   "--tlsverify", *_certificates(self.folder)]  # fmt: skip
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + PATIENCE
@@ -65,6 +72,21 @@ class Dockerd:
             assert time.monotonic() < deadline, f"dockerd does not answer: {self.log.read_text()[-2000:]}"
             assert self.process.poll() is None, f"dockerd ended: {self.log.read_text()[-2000:]}"
             time.sleep(0.05)
+
+    def set_debug(self, *, debug: bool) -> None:
+        """Change the daemon's level while it runs; return once it is changed."""
+        assert self.process is not None
+        self.debug = debug
+        self._configure()
+        self.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + PATIENCE
+        while self.ask("GET", "/info")["Debug"] is not debug:
+            assert time.monotonic() < deadline, "dockerd does not read its configuration again"
+            time.sleep(0.05)
+
+    def _configure(self) -> None:
+        assert self.folder is not None
+        (self.folder / "daemon.json").write_text(json.dumps({"debug": self.debug}))
 
     def stop(self) -> None:
         """End the daemon, and its containers with it."""
@@ -145,12 +167,13 @@ def running_dockerd() -> Iterator[Dockerd]:
 
 
 @contextmanager
-def own_dockerd(*, bridge: str) -> Iterator[Dockerd]:
+def own_dockerd(*, bridge: str, debug: bool = True) -> Iterator[Dockerd]:
     """Run a daemon with nothing of anybody else's until the block ends."""
     require("root")
     require("dockerd")
     folder = Path(tempfile.mkdtemp(prefix="towline-dockerd-"))  # a socket's path must be short
-    made = Dockerd(f"unix://{folder}/socket", folder, tcp=f"tcp://127.0.0.1:{free_port()}", bridge=bridge)
+    tcp = f"tcp://127.0.0.1:{free_port()}"
+    made = Dockerd(f"unix://{folder}/socket", folder, tcp=tcp, bridge=bridge, debug=debug)
     issued = certificate(folder)
     (folder / "ca.pem").write_text(issued.ca_pem)
     issued.chain.rename(folder / "cert.pem")

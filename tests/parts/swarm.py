@@ -61,7 +61,10 @@ def running_swarm() -> Iterator[Swarm]:
     """Run a swarm of two nodes until the block ends."""
     require("ip")
     had_bridge = Path(f"/sys/class/net/{_BRIDGE}").exists()
-    with own_dockerd(bridge="none") as manager, own_dockerd(bridge="none") as worker:
+    with (
+        own_dockerd(bridge="none", debug=False) as manager,
+        own_dockerd(bridge="none", debug=False) as worker,
+    ):
         try:
             _joined(manager, worker)
             yield Swarm(manager, worker)

@@ -59,6 +59,7 @@ class FindingCode(StrEnum):
     IMAGE_REFUSED = "image-refused"
     ENGINE_UNREACHABLE = "engine-unreachable"
     ENGINE_ERROR = "engine-error"
+    ENGINE_LOGS_SECRETS = "engine-logs-secrets"
     DISK_FULL = "disk-full"
     COMMAND_NOT_FOUND = "command-not-found"
     EXITED = "exited"

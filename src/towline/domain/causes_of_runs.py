@@ -17,6 +17,14 @@ RUNS: dict[FindingCode, Cause] = {
         "See the detail; Towline tries again by itself.",
         code="DEP_E155",
     ),
+    FindingCode.ENGINE_LOGS_SECRETS: by_clock(
+        "The engine would write passwords into its log",
+        "The daemon of the swarm's manager is at debug level: it logs every task that it is given, "
+        "with the registry's login and the environment. Nothing was handed to it.",
+        'Set "debug": false in the daemon.json of every node and reload the daemons '
+        "(systemctl reload docker); the deployment goes on by itself.",
+        code="DEP_E201",
+    ),
     FindingCode.COMMAND_NOT_FOUND: by_person(
         "The command to run is not in the image",
         "The engine did not find the executable's command, or it may not be executed.",

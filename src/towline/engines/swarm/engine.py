@@ -95,8 +95,6 @@ class SwarmEngine:
             about = await self._daemon.about()
             self.platform = about.platform
             log.info("engine.found", address=str(self._address), version=about.version)
-            if await self._swarm.tells_too_much():
-                log.warning("engine.debug_logs_hold_logins", address=str(self._address))
         self._watching = asyncio.create_task(self._watch.run())
 
     async def close(self) -> None:
@@ -129,6 +127,7 @@ class SwarmEngine:
         """Make what is missing of a generation, renew the logins of what is there, see the port."""
         async with self._turn(workload.deployment_guid):
             with translated(), self._watch.hurry():
+                await self._starting.see_that_nothing_is_logged(workload)
                 held = {each.name: each for each in await self._swarm.listed(workload.deployment_guid)}
                 missing = [each for each in workload.executables if await self._lacks(workload, each, held)]
                 await all_of(self._starting.check(executable) for executable in missing)

@@ -63,8 +63,8 @@ class Services:
             await self._daemon.ask("GET", "/services")  # the Engine says itself what it is instead
         return str(found.get("NodeID") or "")
 
-    async def tells_too_much(self) -> bool:
-        """Whether the node's daemon is at debug level: it then logs every task with its login."""
+    async def logs_tasks(self) -> bool:
+        """Whether the manager's daemon is at debug level: it then logs every task, with its login."""
         return bool((await self._daemon.ask("GET", "/info")).get("Debug"))
 
     async def listed(self, deployment_guid: str = "") -> Sequence[Service]:

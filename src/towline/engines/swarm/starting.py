@@ -52,6 +52,12 @@ class Starting:
         self._ending = ending
         self._installation = installation
 
+    async def see_that_nothing_is_logged(self, workload: Workload) -> None:
+        """Raise EngineFailed if the manager would write a login or an environment into its log."""
+        handed = any(each.access.credential or each.environment for each in workload.executables)
+        if handed and await self._swarm.logs_tasks():
+            raise EngineFailed(Finding(FindingCode.ENGINE_LOGS_SECRETS))
+
     async def check(self, executable: WorkloadExecutable) -> None:
         """See that the manager's own machine can have the image; raise PullRefused."""
         image, login = executable.image, executable.access.credential
