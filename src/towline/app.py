@@ -24,10 +24,10 @@ from towline.housing import opener, own_engine
 from towline.keeping import KEYRING_SETTING, audit_streams_of, audit_trail_of, keeping
 from towline.keychain.service_accounts import ClusterTokens
 from towline.keychain.stored import StoredKeychain
-from towline.listening import alone_in, listening, machine_of, room_for_connections, shown
+from towline.listening import alone_in, listening, machine_of, room_for_connections, server_name, shown
 from towline.reconciler import Preparation
 from towline.reconciling import Reconciling
-from towline.registry import Registry
+from towline.registry import CONNECTIONS_PER_REGISTRY, Pauses, Registry
 from towline.services.bell import LocalBell
 from towline.services.deliveries import Deliveries
 from towline.services.engine_following import EngineFollowing
@@ -40,7 +40,8 @@ from towline.services.leaving import Leaving
 from towline.services.mirror_keeping import MirrorKeeping
 from towline.services.pruning import Pruning
 from towline.services.rates import Rates
-from towline.services.reproofs import Reproofs
+from towline.services.registry_turns import RegistryTurnsOfAll
+from towline.services.reproofs import BATCH, BATCH_AMONG_OTHERS, Reproofs
 from towline.store.opening import hung, opened
 from towline.store.patient import PatientStore
 from towline.webserver import WebServer, web_settings
@@ -122,17 +123,17 @@ async def running(config: Config) -> AsyncIterator[Application]:
         closing.enter_context(alone_in(folder))
         store = await store_of(config)
         closing.push_async_callback(store.close)
-        registry = Registry(
-            deny_private=config.deny_private_registries, allow_loopback=config.allows_loopback_registries
-        )
-        closing.push_async_callback(registry.close)
-        own = await own_engine(config, store)
         bell = await closing.enter_async_context(hung(LocalBell(), config.postgresql))
+        owner = server_name()
+        registry = _registry(config, store, bell, owner=owner, closing=closing)
+        own = await own_engine(config, store)
         fleet = Fleet(opener(config, store=store, registry=registry), own=own.name, bell=bell, clock=utc_now)
         closing.push_async_callback(fleet.close_all)
         await fleet.open_own(own, EngineKeys())
         kept = await keeping(config, store, closing=closing)
-        application = await _wired(config, store=store, registry=registry, fleet=fleet, bell=bell, kept=kept)
+        application = await _wired(
+            config, store=store, registry=registry, fleet=fleet, bell=bell, kept=kept, owner=owner
+        )
         closing.push_async_callback(application.courier.close)
         if application.provider is not None:
             closing.push_async_callback(application.provider.close)
@@ -144,11 +145,11 @@ async def running(config: Config) -> AsyncIterator[Application]:
 async def administration(config: Config) -> AsyncIterator[Accounts]:
     """Open only the accounts of a data folder, beside a running server or without one."""
     config.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    store = await store_of(config)
-    try:
-        yield accounts_on(store)
-    finally:
-        await store.close()
+    async with AsyncExitStack() as closing:
+        store = await store_of(config)
+        closing.push_async_callback(store.close)
+        bell = await closing.enter_async_context(hung(LocalBell(), config.postgresql))
+        yield accounts_on(store, bell=bell)
 
 
 async def store_of(config: Config) -> Store:
@@ -177,8 +178,28 @@ async def key_administration(config: Config) -> AsyncIterator[Keys]:
         yield Keys(store=store, custody=kept.custody, clock=utc_now)
 
 
+def _registry(config: Config, store: Store, bell: Bell, *, owner: str, closing: AsyncExitStack) -> Registry:
+    """Return the way to registries; servers that share a database share turns, and what they are told."""
+    turns = None
+    if config.postgresql is not None:
+        turns = RegistryTurnsOfAll(
+            store=store, bell=bell, clock=utc_now, owner=owner, most=CONNECTIONS_PER_REGISTRY
+        )
+        closing.push_async_callback(turns.close)
+    pauses = Pauses(told=lambda text: bell.tell("registry-pause", text))
+    bell.on("registry-pause", pauses.heard)
+    registry = Registry(
+        deny_private=config.deny_private_registries,
+        allow_loopback=config.allows_loopback_registries,
+        turns=turns,
+        pauses=pauses,
+    )
+    closing.push_async_callback(registry.close)
+    return registry
+
+
 async def _wired(
-    config: Config, *, store: Store, registry: Registry, fleet: Fleet, bell: Bell, kept: Kept
+    config: Config, *, store: Store, registry: Registry, fleet: Fleet, bell: Bell, kept: Kept, owner: str
 ) -> Application:
     machine = await _machine(config, fleet.own, store)
     vault = kept.vault
@@ -188,27 +209,29 @@ async def _wired(
         Parts(
             store, vault, keychain=keychain, prover=registry.prover, engines=fleet, bell=bell,
             machine=machine, tokens=registry.tokens, service_accounts=ClusterTokens(),
-            login_failures=config.login_failures,
+            login_failures=config.login_failures, is_shared=config.postgresql is not None,
             mirror_namespaces=config.kubernetes_mirror_namespaces if fleet.mirrors else None,
             postman=courier, sign_in=sign_in_of(config, provider),
         )
     )  # fmt: skip
     patient = PatientStore(store)
     preparation = Preparation(store=patient, proofs=services.proofs, keychain=keychain, clock=utc_now)
-    reconciling = Reconciling(patient, fleet, preparation, bell=bell, tally=services.tally, machine=machine)
+    reconciling = Reconciling(
+        patient, fleet, preparation, bell=bell, tally=services.tally, machine=machine, owner=owner
+    )
     standing = _standing_of(config, reconciling)
     checks = {"engine": fleet.all()[fleet.own].host.about, "keys": vault.answers}
     return Application(
         services,
         _web(config, services, store=store, checks=checks, bell=bell, leaving=leaving, standing=standing),
         reconciling,
-        Reproofs(store=patient, proofs=services.proofs, clock=utc_now),
+        _reproofs(config, services, patient),
         deliveries=_deliveries(services, store=patient, vault=vault, courier=courier, bell=bell),
         mirrors=_mirrors(fleet.mirrors, store=patient, keychain=keychain, bell=bell),
         courier=courier,
         provider=provider,
         leaving=leaving,
-        leading=Leading(store=store, clock=utc_now, owner=reconciling.owner),
+        leading=Leading(store=store, clock=utc_now, owner=owner),
         pruning=_pruning(config, services, patient),
         key_watch=KeyWatch(store=patient, custody=kept.custody, present=present, clock=utc_now),
         following=EngineFollowing(store=patient, vault=vault, doors=fleet),
@@ -225,6 +248,11 @@ async def _machine(config: Config, own: str, store: Store) -> str:
     if adopted := await store.write(lambda tx: tx.deployments.place_on(machine, engine=own)):
         log.info("deployments.adopted", machine=machine, deployments=adopted)
     return machine
+
+
+def _reproofs(config: Config, services: Services, store: Store) -> Reproofs:
+    batch = BATCH if config.postgresql is None else BATCH_AMONG_OTHERS
+    return Reproofs(store=store, proofs=services.proofs, clock=utc_now, batch=batch)
 
 
 def _deliveries(
@@ -308,6 +336,7 @@ async def _run(application: Application, config: Config, listener: socket.socket
             group.create_task(_lasting("delivering", application.deliveries.run)),
             group.create_task(_lasting("minding keys", application.key_watch.run)),
             group.create_task(_lasting("following", application.following.run)),
+            group.create_task(_lasting("proving again", application.reproofs.run)),
             *(group.create_task(work) for work in _shared_work(application, alone=config.postgresql is None)),
         ]
         await server.serve(sockets=[listener])
@@ -320,12 +349,11 @@ def _shared_work(application: Application, *, alone: bool) -> Iterator[Coroutine
 
     What lives on this machine no other server has a hand in.
     """
-    reconciling, reproofs, mirrors = application.reconciling, application.reproofs, application.mirrors
+    reconciling, mirrors = application.reconciling, application.mirrors
     if reconciling.here is not None:
         yield _lasting("reconciling here", reconciling.here.run)
     works: dict[str, Callable[[], Awaitable[None]]] = {
         "reconciler": reconciling.shared.run,
-        "reproofs": reproofs.run,
         "pruning": application.pruning.run,
         "audit": application.audit_trail.run,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import resource
 import secrets
 import socket
@@ -85,3 +86,8 @@ def shown(host: str) -> str:
     if host in ("0.0.0.0", "::"):  # noqa: S104  (shown, not bound)
         return socket.gethostname()
     return f"[{host}]" if ":" in host else host
+
+
+def server_name() -> str:
+    """Return what this process is called among those on one database: no other ever is."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"

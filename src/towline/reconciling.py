@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import secrets
-import socket
 from typing import TYPE_CHECKING
 
 from towline.reconciler import Reconciler
@@ -30,8 +27,8 @@ class Reconciling:
         bell: Bell,
         tally: Tally,
         machine: str,
+        owner: str,
     ) -> None:
-        self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
         def made(known: Engines, place: str) -> Reconciler:
             return Reconciler(
@@ -41,7 +38,7 @@ class Reconciling:
                 bell=bell,
                 clock=utc_now,
                 jitter=random.random,
-                owner=self.owner,
+                owner=owner,
                 machine=place,
                 tally=tally,
             )

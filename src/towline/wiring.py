@@ -41,7 +41,7 @@ from towline.services.service_accounts import ServiceAccounts
 from towline.services.single_sign_on import SingleSignOn
 from towline.services.standings import Standings
 from towline.services.tally import Tally
-from towline.services.throttle import MOST_PER_ACCOUNT, LoginThrottle
+from towline.services.throttle import MOST_PER_ACCOUNT, LoginThrottle, SharedThrottle
 from towline.services.tool_logins import ToolLogins
 from towline.services.views import Views
 from towline.services.webhooks import Webhooks
@@ -61,8 +61,12 @@ if TYPE_CHECKING:
         RegistryProver,
         ServiceAccountTokens,
         Store,
+        Throttle,
         Vault,
     )
+
+PEOPLE = "people"
+"""What servers tell each other: that somebody's sessions, tokens or roles are other ones now."""
 
 
 def utc_now() -> datetime:
@@ -123,6 +127,7 @@ class SignInWays:
 class Parts:
     """What the use cases stand on: each behind its port.
 
+    ``is_shared``: other servers may be on the same database.
     ``mirror_namespaces``: where projects may keep copies of secrets in a cluster; None: there is no cluster.
     """
 
@@ -137,6 +142,7 @@ class Parts:
     postman: Postman
     sign_in: SignInWays = SignInWays()
     machine: str = ""
+    is_shared: bool = False
     mirror_namespaces: Sequence[str] | None = None
     login_failures: int = MOST_PER_ACCOUNT
 
@@ -145,7 +151,10 @@ def services_on(parts: Parts) -> Services:
     """Return every use case on ``parts``."""
     store, bell = parts.store, parts.bell
     accounts = accounts_on(
-        store, login_failures=parts.login_failures, passwords=parts.sign_in.takes_password_of
+        store,
+        bell=bell,
+        throttle=_throttle(parts, "failed logins", most=parts.login_failures),
+        passwords=parts.sign_in.takes_password_of,
     )
     tally = Tally()
     proofs = _proofs(parts, tally)
@@ -153,7 +162,7 @@ def services_on(parts: Parts) -> Services:
     maker = InvitationMaker(clock=utc_now, new_guid=new_guid, new_token=_new_token)
     return Services(
         accounts=accounts,
-        device_logins=device_logins_on(store, accounts),
+        device_logins=device_logins_on(store, accounts, _throttle(parts, "wrong codes")),
         organizations=Organizations(store=store, clock=utc_now, invitations=maker, on_change=accounts.forget),
         invitations=_invitations(parts, accounts, maker),
         single_sign_on=_single_sign_on(parts, accounts),
@@ -169,9 +178,7 @@ def services_on(parts: Parts) -> Services:
         doors=_doors(parts),
         tool_logins=ToolLogins(store=store, secrets=secrets, clock=utc_now),
         handouts=Handouts(store=store, keychain=parts.keychain, tokens=parts.tokens, clock=utc_now),
-        mirrors=Mirrors(
-            store=store, bell=bell, clock=utc_now, new_guid=new_guid, allowed=parts.mirror_namespaces
-        ),
+        mirrors=_mirrors(parts),
         tally=tally,
         audit=Audit(store=store),
         secret_uses=SecretUses(store=store),
@@ -186,6 +193,11 @@ def _service_accounts(store: Store, accounts: Accounts) -> ServiceAccounts:
     return ServiceAccounts(
         store=store, clock=utc_now, new_guid=new_guid, new_token=_new_token, on_change=accounts.forget
     )
+
+
+def _mirrors(parts: Parts) -> Mirrors:
+    allowed = parts.mirror_namespaces
+    return Mirrors(store=parts.store, bell=parts.bell, clock=utc_now, new_guid=new_guid, allowed=allowed)
 
 
 def _doors(parts: Parts) -> Doors:
@@ -231,25 +243,36 @@ def _single_sign_on(parts: Parts, accounts: Accounts) -> SingleSignOn:
     )
 
 
+def _throttle(parts: Parts, what: str, *, most: int = MOST_PER_ACCOUNT) -> Throttle:
+    """Return what counts failures: in the database where other servers count there too."""
+    if parts.is_shared:
+        return SharedThrottle(store=parts.store, clock=utc_now, what=what, most=most)
+    return LoginThrottle(clock=utc_now, what=what, most=most)
+
+
 def accounts_on(
     store: Store,
     *,
-    login_failures: int = MOST_PER_ACCOUNT,
+    bell: Bell,
+    throttle: Throttle | None = None,
     passwords: Callable[[str], bool] = lambda _: True,
 ) -> Accounts:
-    """Return the accounts of a store, which administration needs alone."""
-    return Accounts(
+    """Return the accounts of a store, which administration needs alone; other servers hear of changes."""
+    accounts = Accounts(
         store=store,
         hasher=Argon2Hasher(),
         clock=utc_now,
         new_guid=new_guid,
         new_token=_new_token,
-        throttle=LoginThrottle(clock=utc_now, most=login_failures),
+        throttle=throttle,
         passwords=passwords,
+        told=lambda: bell.tell(PEOPLE, ""),
     )
+    bell.on(PEOPLE, lambda _: accounts.forget_here())
+    return accounts
 
 
-def device_logins_on(store: Store, accounts: Accounts) -> DeviceLogins:
+def device_logins_on(store: Store, accounts: Accounts, throttle: Throttle) -> DeviceLogins:
     """Return the signing in of programs through a browser."""
     return DeviceLogins(
         store=store,
@@ -257,6 +280,7 @@ def device_logins_on(store: Store, accounts: Accounts) -> DeviceLogins:
         clock=utc_now,
         new_code=lambda: randomness.token_urlsafe(32),
         below=randomness.randbelow,
+        throttle=throttle,
     )
 
 

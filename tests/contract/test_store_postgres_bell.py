@@ -52,3 +52,26 @@ async def test_whoever_lost_the_connection_rings_for_itself_and_hears_again(bell
     assert await there.heard(30)
     bells[0].ring()
     assert await there.heard(30)
+
+
+async def test_words_reach_the_other_servers_and_ring_nothing(bells):
+    heard, there = asyncio.Queue(), bells[1].listen()
+    await quiet(there)
+    bells[1].on("people", heard.put_nowait)
+    bells[0].on("people", lambda text: pytest.fail(f"it heard itself: {text}"))
+    bells[0].tell("people", "")
+    bells[0].tell("other", "nobody listens")
+    bells[0].tell("people", "two words")
+    async with asyncio.timeout(30):
+        assert [await heard.get(), await heard.get()] == ["", "two words"]
+    assert not await there.heard(0)
+
+
+async def test_what_was_told_before_the_end_is_told(bells, postgres_address):
+    heard, leaving = asyncio.Queue(), PostgresBell(postgres_address, LocalBell())
+    await quiet(bells[0].listen())
+    bells[0].on("people", heard.put_nowait)
+    leaving.tell("people", "farewell")
+    await leaving.close()
+    async with asyncio.timeout(30):
+        assert await heard.get() == "farewell"

@@ -1,14 +1,15 @@
 """Two real servers on one PostgreSQL: one installation, whichever answers; clear words while it is away."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from parts import postgres
+from parts import counting, postgres
 from parts.registry import free_port
 from parts.require import require
-from parts.server import Server, running_server, until
+from parts.server import EMAIL, Server, running_server, until
 from towline.store.keyring import Keyring
 
 
@@ -56,6 +57,56 @@ def test_what_one_server_was_told_the_other_knows(servers):
     other.call("PUT", "/v2/secrets/shared/", opaque("shared", "two"))
     other.call("DELETE", "/v2/secrets/shared/")
     assert first.ask("GET", "/v2/secrets/shared/")[0] == 404
+
+
+@pytest.fixture
+def registry(servers):
+    """A registry that counts, and three secrets for it."""
+    with counting.counting_registry() as made:
+        for number in range(3):
+            spec = {
+                "type": "Docker",
+                "docker": {
+                    "registry": f"http://{made.netloc}",
+                    "username": counting.USER,
+                    "password": counting.PASSWORD,
+                    "email": "a@example.com",
+                },
+            }
+            body = {"kind": "Secret", "metadata": {"name": f"counted-{number}"}, "spec": spec}
+            servers[0].call("POST", "/v2/secrets/", body)
+        yield made
+        for number in range(3):
+            servers[0].call("DELETE", f"/v2/secrets/counted-{number}/")
+
+
+def verified(server, number=0):
+    return server.call("POST", f"/v2/secrets/counted-{number}/verify/", {})["status"]
+
+
+def test_a_registry_is_asked_three_questions_at_a_time_by_all_servers_together(servers, registry):
+    with ThreadPoolExecutor(12) as asking:
+        answers = list(asking.map(verified, servers * 6, [0, 0, 1, 1, 2, 2] * 2))
+    assert {each["verdict"] for each in answers} == {"verified"}
+    assert registry.logins >= 12
+    assert registry.most_at_once == 3
+
+
+def test_when_to_come_back_is_told_to_the_other_servers(servers, registry):
+    first, other = servers
+    registry.pauses = 1  # only the first to ask is told
+    assert verified(first)["stale"]
+    until(lambda: verified(other)["stale"], "the word to arrive")
+    logins = registry.logins
+    assert verified(other, 1)["stale"]
+    assert verified(first, 2)["stale"]
+    assert registry.logins == logins
+
+
+def test_logins_that_failed_are_counted_by_all_servers_together(servers):
+    wrong = {"email": EMAIL, "password": "not the password"}
+    told = [server.ask("POST", "/user/login", wrong)[0] for server in servers * 6]
+    assert told == [401] * 10 + [429] * 2
 
 
 def test_an_outage_is_told_with_its_cause_and_ends_by_itself_without_loss(servers, database):

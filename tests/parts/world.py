@@ -65,6 +65,7 @@ from towline.services.service_accounts import ServiceAccounts
 from towline.services.single_sign_on import SingleSignOn
 from towline.services.standings import Standings
 from towline.services.tally import Tally
+from towline.services.throttle import LoginThrottle
 from towline.services.tool_logins import ToolLogins
 from towline.services.views import Views
 from towline.services.webhooks import Webhooks
@@ -385,6 +386,7 @@ async def _world(store: Store, present: Present, present_public: Present, *, vau
             clock=clock,
             new_code=CountedTokens(),
             below=CountedNumbers(),
+            throttle=LoginThrottle(clock=clock, what="wrong codes"),
         ),
         postman=postman,
         organizations=Organizations(store=store, clock=clock, invitations=maker, on_change=accounts.forget),

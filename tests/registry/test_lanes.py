@@ -122,8 +122,8 @@ async def test_no_session_is_closed_that_somebody_has_begun_to_use():
     lanes, pem = Lanes(system_lookup), Authority().pem
     ways = [Way(pem + "\n" * number, Guard()) for number in range(MOST_SESSIONS + 8)]
     async with contextlib.AsyncExitStack() as held:
-        for way in ways:
-            await held.enter_async_context(lanes.on(way, ORIGIN))
+        for number, way in enumerate(ways):
+            await held.enter_async_context(lanes.on(way, URL(f"http://{number}.example.com")))
 
     async def use(way: Way) -> bool:
         async with lanes.on(way, ORIGIN) as session:

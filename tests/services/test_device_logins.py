@@ -10,6 +10,7 @@ from towline.domain.account import Permission
 from towline.domain.device_login import INTERVAL, LIFE, DeviceLoginState, Granted, PollAnswer
 from towline.domain.errors import InvalidInput, NotAllowed, Throttled
 from towline.services.device_logins import MOST_OF_PEER, DeviceLogins
+from towline.services.throttle import LoginThrottle
 from towline.services.tokens import digest_of
 
 APPROVED, DENIED = DeviceLoginState.APPROVED, DeviceLoginState.DENIED
@@ -73,6 +74,7 @@ async def test_a_restarted_server_goes_on_with_what_waits(world):
         clock=world.clock,
         new_code=CountedTokens(),
         below=CountedNumbers(),
+        throttle=LoginThrottle(clock=world.clock, what="wrong codes"),
     )
     await answered(world, one.user_code)
     assert isinstance(await world.device_logins.poll(one.device_code, CLIENT), Granted)

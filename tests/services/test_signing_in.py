@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 
+from parts.fakes import CountedGuids, CountedTokens, QuickHasher
 from parts.world import JANE, JANES_PASSWORD, World, person
 from towline.domain.account import (
     Access,
@@ -14,7 +15,7 @@ from towline.domain.account import (
 from towline.domain.credential import Password
 from towline.domain.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn, Throttled
 from towline.domain.listing import Page
-from towline.services.accounts import LEAST_PASSWORD
+from towline.services.accounts import LEAST_PASSWORD, Accounts
 from towline.services.throttle import MOST_PER_ACCOUNT, MOST_PER_PEER, WINDOW
 
 PEER = "192.0.2.7"
@@ -299,3 +300,23 @@ async def test_a_foreign_organization_is_not_found(world: World) -> None:
 
 async def test_there_is_no_set_up_token_once_there_is_a_user(world: World) -> None:
     assert await world.accounts.setup_token() is None
+
+
+async def test_another_server_s_word_ends_what_is_remembered_of_people_at_once(world: World) -> None:
+    told = []
+    other = Accounts(
+        store=world.store,
+        hasher=QuickHasher(),
+        clock=world.clock,
+        new_guid=CountedGuids(),
+        new_token=CountedTokens(),
+        told=lambda: told.append(1),
+    )
+    token = await _login(world)
+    assert (await world.accounts.authenticate(token)).user.email == JANE
+    await other.set_disabled(JANE, disabled=True)
+    assert await world.accounts.authenticate(token)  # the clock stands still, so it is remembered
+    assert told
+    world.accounts.forget_here()
+    with pytest.raises(NotSignedIn):
+        await world.accounts.authenticate(token)

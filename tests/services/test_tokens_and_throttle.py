@@ -38,35 +38,35 @@ def test_the_random_source_of_production_fits_the_shape() -> None:
     assert is_well_formed(token_text(secrets.token_urlsafe(32)))
 
 
-def test_many_logins_at_once_do_not_slip_through() -> None:
+async def test_many_logins_at_once_do_not_slip_through() -> None:
     throttle = LoginThrottle(clock=ManualClock())
     for number in range(MOST_PER_PEER):
-        throttle.enter(f"u{number}@example.com", "192.0.2.1")
+        await throttle.enter(f"u{number}@example.com", "192.0.2.1")
     with pytest.raises(Throttled):
-        throttle.enter("u99@example.com", "192.0.2.1")
+        await throttle.enter("u99@example.com", "192.0.2.1")
 
 
-def test_a_success_forgives_the_failures_of_that_address_only() -> None:
+async def test_a_success_forgives_the_failures_of_that_address_only() -> None:
     throttle = LoginThrottle(clock=ManualClock())
     for _ in range(9):
-        throttle.enter("a@example.com", "192.0.2.1")
-        throttle.enter("b@example.com", "192.0.2.1")
-    throttle.enter("a@example.com", "192.0.2.1")
-    throttle.forgive("a@example.com", "192.0.2.1")
+        await throttle.enter("a@example.com", "192.0.2.1")
+        await throttle.enter("b@example.com", "192.0.2.1")
+    await throttle.enter("a@example.com", "192.0.2.1")
+    await throttle.forgive("a@example.com", "192.0.2.1")
     for _ in range(10):
-        throttle.enter("a@example.com", "192.0.2.1")
-    throttle.enter("b@example.com", "192.0.2.1")
+        await throttle.enter("a@example.com", "192.0.2.1")
+    await throttle.enter("b@example.com", "192.0.2.1")
     with pytest.raises(Throttled):
-        throttle.enter("b@example.com", "192.0.2.1")
+        await throttle.enter("b@example.com", "192.0.2.1")
 
 
-def test_the_wait_that_is_told_is_long_enough() -> None:
+async def test_the_wait_that_is_told_is_long_enough() -> None:
     clock = ManualClock()
     throttle = LoginThrottle(clock=clock)
     for _ in range(10):
-        throttle.enter("a@example.com", "192.0.2.1")
+        await throttle.enter("a@example.com", "192.0.2.1")
         clock.advance(seconds=7.3)
     with pytest.raises(Throttled) as caught:
-        throttle.enter("a@example.com", "192.0.2.1")
+        await throttle.enter("a@example.com", "192.0.2.1")
     clock.advance(seconds=caught.value.retry_after)
-    throttle.enter("a@example.com", "192.0.2.1")
+    await throttle.enter("a@example.com", "192.0.2.1")

@@ -24,9 +24,27 @@ from towline.ports.identity import SignInProvider
 from towline.ports.joining_rows import IdentityRows, InvitationRows
 from towline.ports.keys import KeyCustody, KeyRows, SealedValue
 from towline.ports.mirror_rows import MirrorRows, MirrorTarget
-from towline.ports.process import Bell, Clock, Listener, NewGuid, PasswordHasher, Postman, Present
-from towline.ports.record_rows import AuditRows, LeaseRows, ProofRows, RegistryRows, ScheduleRows, SettingRows
-from towline.ports.registries import ImageSource, Manifest, RegistryProver
+from towline.ports.process import (
+    Bell,
+    Clock,
+    HearingBell,
+    Listener,
+    NewGuid,
+    PasswordHasher,
+    Postman,
+    Present,
+    Throttle,
+)
+from towline.ports.record_rows import (
+    AuditRows,
+    LeaseRows,
+    MarkRows,
+    ProofRows,
+    RegistryRows,
+    ScheduleRows,
+    SettingRows,
+)
+from towline.ports.registries import ImageSource, Manifest, RegistryProver, RegistryTurns
 from towline.ports.secret_rows import PackageRows, SecretRecord, SecretRows
 from towline.ports.store import Store, StoreFigures, Transaction
 
@@ -50,6 +68,7 @@ __all__ = [
     "EventRows",
     "Facts",
     "GroupRows",
+    "HearingBell",
     "IdentityRows",
     "ImageSource",
     "InvitationRows",
@@ -59,6 +78,7 @@ __all__ = [
     "LeaseRows",
     "Listener",
     "Manifest",
+    "MarkRows",
     "MirrorRows",
     "MirrorTarget",
     "NewGuid",
@@ -72,6 +92,7 @@ __all__ = [
     "PullTokens",
     "RegistryProver",
     "RegistryRows",
+    "RegistryTurns",
     "ResolvedCredential",
     "ScheduleRows",
     "SealedValue",
@@ -85,6 +106,7 @@ __all__ = [
     "Store",
     "StoreFigures",
     "TenantRows",
+    "Throttle",
     "Transaction",
     "Vault",
     "WebhookRows",

@@ -28,6 +28,19 @@ class PasswordHasher(Protocol):
         """Whether ``password`` has that hash; takes as long for an unknown user's empty hash."""
 
 
+class Throttle(Protocol):
+    """Slows down those who guess: a try counts as failed from its beginning, so that many at once do, too."""
+
+    async def enter(self, account: str, peer: str) -> None:
+        """Note the beginning of a try; raise Throttled when there were too many failed ones."""
+
+    async def forgive(self, account: str, peer: str) -> None:
+        """Take a try that succeeded out of the count, and the earlier failures of that account."""
+
+    async def take_back(self, account: str, peer: str) -> None:
+        """Take this one try out of the count; earlier failures stay."""
+
+
 class Listener(Protocol):
     """One who waits for the bell; a ring between two waits is not lost."""
 
@@ -36,13 +49,29 @@ class Listener(Protocol):
 
 
 class Bell(Protocol):
-    """Wakes the reconciler of this process, and streams that wait for news."""
+    """Wakes the reconciler of this process, and streams that wait for news; carries words between servers."""
 
     def ring(self) -> None:
         """Tell all listeners that something changed."""
 
     def listen(self) -> Listener:
         """Return a new listener; it hears rings from now on."""
+
+    def tell(self, topic: str, text: str) -> None:
+        """Tell the other servers on the same database, soon: one word's topic, and at most 4,000 bytes.
+
+        What is told while the connection is broken is lost: it may only spare others a question.
+        """
+
+    def on(self, topic: str, heard: Callable[[str], None]) -> None:
+        """Call ``heard`` with each text that another server tells about a topic; it must not raise."""
+
+
+class HearingBell(Bell, Protocol):
+    """A process's own bell, which what other servers tell is passed on to."""
+
+    def hear(self, topic: str, text: str) -> None:
+        """Pass on what another server told."""
 
 
 class Present(Protocol):

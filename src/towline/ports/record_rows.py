@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from towline.domain.audit import AuditEntry
@@ -126,6 +126,28 @@ class LeaseRows(Protocol):
 
     def give_back(self, name: str, owner: str) -> None:
         """Let others take it at once; nothing happens when another has it."""
+
+    def drop(self, name: str, owner: str) -> None:
+        """Give it back and forget that there was one; the next to take it begins with the first epoch."""
+
+    def holders(self, prefix: str, *, now: datetime) -> Mapping[str, str]:
+        """Return who has each lease whose name begins so and that lasts, by what follows in its name."""
+
+
+class MarkRows(Protocol):
+    """What all servers count together: by kind, and a key that tells for whom."""
+
+    def add(self, kind: str, key: str, *, at: datetime, until: datetime) -> None:
+        """Make a mark, which counts until then."""
+
+    def counted(self, kind: str, key: str, *, now: datetime) -> Sequence[datetime]:
+        """Return when the marks were made that count, the oldest first."""
+
+    def remove(self, kind: str, key: str, *, newest: int | None = None) -> None:
+        """Delete the marks of a key: all of them, or so many of the newest."""
+
+    def expire(self, now: datetime) -> int:
+        """Delete what counts no more; return how many that were."""
 
 
 class SettingRows(Protocol):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
 
     from towline.domain.image import ImageReference
     from towline.domain.proof import Answer, Glance, Platform
@@ -25,6 +26,13 @@ class RegistryProver(Protocol):
 
     async def glance(self, image: ImageReference, access: PullAccess, *, spare: int) -> Glance:
         """Answer with at most ``spare`` requests whether another credential may pull a refused image."""
+
+
+class RegistryTurns(Protocol):
+    """So many questions at a time to one place, and no more: a registry's limits are not ours to try out."""
+
+    def at(self, origin: str) -> AbstractAsyncContextManager[None]:
+        """Wait for a turn at ``scheme://host:port``, and have it for the length of the block."""
 
 
 @dataclass(frozen=True, slots=True)

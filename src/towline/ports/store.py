@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from towline.ports.record_rows import (
         AuditRows,
         LeaseRows,
+        MarkRows,
         ProofRows,
         RegistryRows,
         ScheduleRows,
@@ -73,6 +74,8 @@ class Transaction(Protocol):
     def settings(self) -> SettingRows: ...
     @property
     def leases(self) -> LeaseRows: ...
+    @property
+    def marks(self) -> MarkRows: ...
     @property
     def doors(self) -> DoorPolicyRows: ...
     @property

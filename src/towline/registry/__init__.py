@@ -10,6 +10,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from towline.dialing import Guard, Lookup, system_lookup
+from towline.ports import RegistryTurns
+from towline.registry.lanes import CONNECTIONS_PER_REGISTRY
+from towline.registry.pauses import Pauses
 from towline.registry.prover import Prover
 from towline.registry.pull_tokens import Exchange
 from towline.registry.source import Source
@@ -27,9 +30,11 @@ class Registry:
         lookup: Lookup = system_lookup,
         patience: Patience | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        turns: RegistryTurns | None = None,
+        pauses: Pauses | None = None,
     ) -> None:
         guard = Guard(deny_private=deny_private, allow_loopback=allow_loopback)
-        self._transport = Transport(guard, lookup, patience)
+        self._transport = Transport(guard, lookup, patience, turns=turns, pauses=pauses)
         self.prover = Prover(self._transport, clock)
         self.source = Source(self._transport)
         self.tokens = Exchange(self._transport)
@@ -39,4 +44,4 @@ class Registry:
         await self._transport.close()
 
 
-__all__ = ["Patience", "Registry"]
+__all__ = ["CONNECTIONS_PER_REGISTRY", "Patience", "Pauses", "Registry"]

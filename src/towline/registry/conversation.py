@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from towline.registry.challenge import Challenge
     from towline.registry.transport import Reply, Trail, Transport
 
+NOBODY = ":"
+"""Who asks without a login but for an image, as a registry counts that; no user's name has a colon."""
+
 CLOCKS_APART = timedelta(seconds=60)
 
 
@@ -49,6 +52,7 @@ class Conversation:
         self._base = _base(address, plain_http=access.plain_http)
         if access.credential is not None:
             trail.blot.hide(*forms_of(access.credential))
+        self._account = access.credential.username if access.credential else NOBODY
         self._header = ""
         self._sent = "none"
         self.accepted = False
@@ -139,7 +143,8 @@ class Conversation:
         """Return the request for ``path`` with the authorization at hand."""
         authorization = {"Authorization": self._header} if self._header else {}
         url = self._base.with_path(path) if "?" not in path else self._base.join(URL(path))
-        return Request(method, url, {**(headers or {}), **authorization}, sent=self._sent)
+        account = self._account if self._header else ""
+        return Request(method, url, {**(headers or {}), **authorization}, sent=self._sent, account=account)
 
     async def authorize(self, reply: Reply, *, scope: str) -> Bearer | None:
         """Answer the challenge in ``reply``; return the token where one was given.
@@ -173,7 +178,7 @@ class Conversation:
         except RealmRefused as refusal:
             raise Refused(FindingCode.REALM_REFUSED, str(refusal)) from refusal
         request = token_request(realm, service=challenge.service, scope=scope, credential=credential)
-        request = replace(request, led_by=self._base)
+        request = replace(request, led_by=self._base, account=self._account)
         try:
             reply = await self._transport.ask(request, self._access.settings, self._trail)
         except TooLarge as failure:

@@ -1,14 +1,14 @@
 """Ways of connecting: a session for each authority and set of rules, and three requests at a time to a host.
 
-Downloads have connections of their own: layers take minutes, and a question must not wait for them. The time
-that a registry may take begins when its turn has come.
+Downloads have connections of their own, three for each server: layers take minutes, and a question must not
+wait for them. The time that a registry may take begins when its turn has come.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from yarl import URL
+
+    from towline.ports import RegistryTurns
 
 CONNECTIONS_PER_REGISTRY = 3
 MOST_SESSIONS = 64
@@ -41,19 +43,34 @@ class _Lane:
     users: int = 0
 
 
-class Lanes:
-    """Sessions by their way; where there are many, those that nobody uses are closed, the oldest first."""
+class OwnTurns:
+    """The port ``RegistryTurns`` for one server."""
 
-    def __init__(self, lookup: Lookup) -> None:
+    def __init__(self) -> None:
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    def at(self, origin: str) -> AbstractAsyncContextManager[None]:
+        """Wait for a turn at a place; see the port."""
+        return self._turns.setdefault(origin, asyncio.Semaphore(CONNECTIONS_PER_REGISTRY))
+
+
+class Lanes:
+    """Sessions by their way; where there are many, those that nobody uses are closed, the oldest first.
+
+    ``turns`` is whose turn it is to ask; downloads take turns here.
+    """
+
+    def __init__(self, lookup: Lookup, turns: RegistryTurns | None = None) -> None:
         self._lookup = lookup
         self._lanes: dict[Way, _Lane] = {}
-        self._turns: WeakValueDictionary[tuple[Way, URL], asyncio.Semaphore] = WeakValueDictionary()
+        self._questions = turns or OwnTurns()
+        self._downloads = OwnTurns()
 
     @asynccontextmanager
     async def on(self, way: Way, origin: URL) -> AsyncIterator[aiohttp.ClientSession]:
         """Wait for a turn at ``origin``; lend the session to ask it with."""
-        turn = self._turns.setdefault((way, origin), asyncio.Semaphore(CONNECTIONS_PER_REGISTRY))
-        async with turn:
+        turns = self._downloads if way.downloads else self._questions
+        async with turns.at(str(origin)):
             lane = self._lane(way)
             lane.users += 1
             try:

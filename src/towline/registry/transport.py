@@ -20,11 +20,13 @@ from towline.registry.cleaning import Blot, cleaned
 from towline.registry.evidence import shown_challenges, shown_location
 from towline.registry.failures import NoAnswer, TooLarge, translated
 from towline.registry.lanes import Lanes, Way
+from towline.registry.pauses import Pauses
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from towline.domain.registry import RegistrySettings
+    from towline.ports import RegistryTurns
 
 MOST_BODY = 4 << 20
 MOST_TEXT = 16 << 10
@@ -104,6 +106,8 @@ class Request:
     sent: str = "none"
     most_body: int = MOST_BODY
     form: Mapping[str, str] | None = field(default=None, repr=False)
+    account: str = ""
+    """As whom: what a registry counts requests by; empty where only its presence is asked for."""
     led_by: URL | None = None
     """The registry, when its realm or redirect named this place rather than the user."""
 
@@ -135,16 +139,31 @@ class Transport:
     """Sends requests; every failure comes out as NoAnswer."""
 
     def __init__(
-        self, guard: Guard, lookup: Lookup = system_lookup, patience: Patience | None = None
+        self,
+        guard: Guard,
+        lookup: Lookup = system_lookup,
+        patience: Patience | None = None,
+        *,
+        turns: RegistryTurns | None = None,
+        pauses: Pauses | None = None,
     ) -> None:
         self._guard = guard
         self._lookup = lookup
         self._patience = patience or Patience()
-        self._lanes = Lanes(lookup)
+        self._lanes = Lanes(lookup, turns)
+        self._pauses = pauses or Pauses()
 
     async def ask(self, request: Request, settings: RegistrySettings, trail: Trail) -> Reply:
-        """Return the answer to one request; no redirect is followed."""
+        """Return the answer to one request; no redirect is followed.
+
+        A registry that asked for a pause is not asked before it is over: its last answer counts.
+        """
         began = time.monotonic()
+        if (seconds := self._pauses.left(request.url, request.account)) is not None:
+            reply = _paused(seconds)
+            words = f"not asked: it wants a pause of {seconds} s more"
+            trail.note(request.method, request.url, sent="none", reply=reply, error=words, began=began)
+            return reply
         try:
             async with self._opened(request, settings, downloads=False) as response:
                 reply = await _read(response, request, trail.blot)
@@ -159,6 +178,8 @@ class Transport:
             )
             raise
         trail.note(request.method, request.url, sent=request.sent, reply=reply, error="", began=began)
+        if request.method != "HEAD":  # the same is asked by GET then, for the words
+            self._pauses.note(request.url, request.account, status=reply.status, headers=reply.headers)
         return reply
 
     @asynccontextmanager
@@ -226,6 +247,11 @@ class Transport:
         except OSError:
             return False
         return any(self._guard.is_inside(address) for address, _ in found)
+
+
+def _paused(seconds: int) -> Reply:
+    words = b"the registry said that it had been asked too often, and when to come back"
+    return Reply(429, {"retry-after": str(seconds)}, (), words)
 
 
 async def _read(response: aiohttp.ClientResponse, request: Request, blot: Blot) -> Reply:

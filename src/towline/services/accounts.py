@@ -40,8 +40,7 @@ if TYPE_CHECKING:
     from towline.domain.audit import Door
     from towline.domain.credential import Password
     from towline.domain.scopes import Scope
-    from towline.ports import Clock, NewGuid, PasswordHasher, Store, Transaction
-    from towline.services.throttle import LoginThrottle
+    from towline.ports import Clock, NewGuid, PasswordHasher, Store, Throttle, Transaction
 
 LEAST_PASSWORD = 8
 SETUP_LIFE = timedelta(hours=24)
@@ -54,7 +53,7 @@ class Accounts:
     """Who is asking, and what they may do.
 
     ``new_token`` returns 43 random URL-safe characters (``secrets.token_urlsafe(32)``); ``passwords`` says
-    for an address whether its password may be used.
+    for an address whether its password may be used; ``told`` is called when other servers must look anew.
     """
 
     def __init__(
@@ -65,8 +64,9 @@ class Accounts:
         clock: Clock,
         new_guid: NewGuid,
         new_token: Callable[[], str],
-        throttle: LoginThrottle | None = None,
+        throttle: Throttle | None = None,
         passwords: Callable[[str], bool] = lambda _: True,
+        told: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._hasher = hasher
@@ -81,7 +81,9 @@ class Accounts:
             new_token=new_token,
             throttle=throttle,
             passwords=passwords,
+            told=told,
         )
+        self._told = told
         self._accesses: Remembered[tuple[str, str], Access] = Remembered(life=REMEMBERED_FOR)
 
     @property
@@ -200,11 +202,17 @@ class Accounts:
 
     def forget(self) -> None:
         """Look tokens and permissions up anew from now on; called after changes to people."""
-        self._sign_in.forget()
-        self.forget_access()
+        self.forget_here()
+        self._told()
 
     def forget_access(self) -> None:
         """Look permissions up anew from now on; called after every change to projects and members."""
+        self._accesses.forget()
+        self._told()
+
+    def forget_here(self) -> None:
+        """Look everything up anew from now on; called when another server changed something."""
+        self._sign_in.forget_here()
         self._accesses.forget()
 
     # --- people ----------------------------------------------------------------------------------
@@ -228,8 +236,7 @@ class Accounts:
             return profile_of(tx, user.guid)
 
         profile = await self._store.write(change)
-        self._sign_in.forget()
-        self.forget_access()
+        self.forget()
         return profile
 
     async def create_user(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import weakref
+from collections import defaultdict
+from collections.abc import Callable
 
 
 class LocalListener:
@@ -32,6 +34,7 @@ class LocalBell:
 
     def __init__(self) -> None:
         self._listeners: weakref.WeakSet[LocalListener] = weakref.WeakSet()
+        self._topics: defaultdict[str, list[Callable[[str], None]]] = defaultdict(list)
 
     def ring(self) -> None:
         """Wake every listener."""
@@ -43,3 +46,15 @@ class LocalBell:
         listener = LocalListener()
         self._listeners.add(listener)
         return listener
+
+    def tell(self, topic: str, text: str) -> None:
+        """Do nothing: there is no other server."""
+
+    def on(self, topic: str, heard: Callable[[str], None]) -> None:
+        """Call ``heard`` with what is heard about a topic."""
+        self._topics[topic].append(heard)
+
+    def hear(self, topic: str, text: str) -> None:
+        """Pass on what another server told."""
+        for heard in self._topics.get(topic, ()):
+            heard(text)

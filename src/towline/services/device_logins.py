@@ -21,14 +21,13 @@ from towline.domain.device_login import (
 from towline.domain.errors import InvalidInput, Throttled
 from towline.services.audit import entry_by
 from towline.services.people import require
-from towline.services.throttle import LoginThrottle
 from towline.services.tokens import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from towline.domain.account import Principal, Token, User
-    from towline.ports import Clock, Store, Transaction
+    from towline.ports import Clock, Store, Throttle, Transaction
 
 log = structlog.get_logger("towline.device-login")
 
@@ -58,7 +57,8 @@ class Begun:
 class DeviceLogins:
     """Programs that wait to be signed in.
 
-    ``new_code`` returns a device code (``secrets.token_urlsafe(32)``), ``below`` a random number.
+    ``new_code`` returns a device code (``secrets.token_urlsafe(32)``), ``below`` a random number;
+    ``throttle`` counts wrong codes.
     """
 
     def __init__(
@@ -69,13 +69,14 @@ class DeviceLogins:
         clock: Clock,
         new_code: Callable[[], str],
         below: Callable[[int], int],
+        throttle: Throttle,
     ) -> None:
         self._store = store
         self._issuing = issuing
         self._clock = clock
         self._new_code = new_code
         self._below = below
-        self._throttle = LoginThrottle(clock=clock, what="wrong codes")
+        self._throttle = throttle
 
     async def begin(self, client_id: str, *, peer: str) -> Begun:
         """Return a new login for a program; raise InvalidInput for its name, Throttled for too many."""
@@ -101,13 +102,13 @@ class DeviceLogins:
         Raises InvalidInput where none does, Throttled after ten wrong codes in five minutes.
         """
         user = principal.user
-        self._throttle.enter(user.guid, user.guid)
+        await self._throttle.enter(user.guid, user.guid)
         try:
             login = await self._store.read(lambda tx: self._open(tx, user_code))
         except InvalidInput:
             await self._note_wrong_code(user)
             raise
-        self._throttle.take_back(user.guid, user.guid)
+        await self._throttle.take_back(user.guid, user.guid)
         return login
 
     async def answer(self, principal: Principal, user_code: str, state: DeviceLoginState) -> DeviceLogin:

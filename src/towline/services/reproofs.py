@@ -1,7 +1,8 @@
 """Trying every secret again on a schedule: what worked yesterday may be refused today (mission T3).
 
 The schedule is rows with a due time: what it costs follows what is due, not how many secrets there are. A
-try is claimed by moving its due time, so that a server that dies in between only delays it.
+try is claimed by moving its due time, so that a server that dies in between only delays it. Servers that
+share a database each claim small batches, and so share the work; registries' limits hold for all together.
 """
 
 from __future__ import annotations
@@ -32,14 +33,24 @@ ACTOR = "schedule"
 MOST_AT_ONCE = 400
 MOST_PER_REGISTRY = 3
 BATCH = 1024
+BATCH_AMONG_OTHERS = 64
 CLAIM = timedelta(minutes=10)
 LONGEST_SLEEP = 60.0
 
 
 class Reproofs:
-    """Tries what is due, for ever."""
+    """Tries what is due, for ever; ``batch`` is how much is claimed at once."""
 
-    def __init__(self, *, store: Store, proofs: Proofs, clock: Clock, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        proofs: Proofs,
+        clock: Clock,
+        sleep: Sleep = asyncio.sleep,
+        batch: int = BATCH,
+    ) -> None:
+        self._batch = batch
         self._store = store
         self._proofs = proofs
         self._clock = clock
@@ -55,7 +66,7 @@ class Reproofs:
         """Try one batch of what is due; return how many that were."""
         now = self._clock()
         claimed = await self._store.write(
-            lambda tx: tx.schedule.claim(now=now, until=now + CLAIM, most=BATCH)
+            lambda tx: tx.schedule.claim(now=now, until=now + CLAIM, most=self._batch)
         )
         room = asyncio.Semaphore(MOST_AT_ONCE)
         doors: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(MOST_PER_REGISTRY))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from towline.domain.account import TokenLevel, User
     from towline.domain.credential import Password
     from towline.domain.scopes import Scope
-    from towline.ports import Clock, NewGuid, PasswordHasher, Store, Transaction
+    from towline.ports import Clock, NewGuid, PasswordHasher, Store, Throttle, Transaction
 
 log = structlog.get_logger("towline.accounts")
 
@@ -39,7 +39,7 @@ class SignIn:
     """Issues, renews, recognises and ends bearer tokens.
 
     ``new_token`` returns 43 random URL-safe characters (``secrets.token_urlsafe(32)``); ``passwords`` says
-    for an address whether its password may be used.
+    for an address whether its password may be used; ``told`` is called when other servers must look anew.
     """
 
     def __init__(
@@ -50,8 +50,9 @@ class SignIn:
         clock: Clock,
         new_guid: NewGuid,
         new_token: Callable[[], str],
-        throttle: LoginThrottle | None = None,
+        throttle: Throttle | None = None,
         passwords: Callable[[str], bool] = lambda _: True,
+        told: Callable[[], None] = lambda: None,
     ) -> None:
         self._passwords = passwords
         self._store = store
@@ -60,6 +61,7 @@ class SignIn:
         self._new_guid = new_guid
         self._new_token = new_token
         self._throttle = throttle or LoginThrottle(clock=clock)
+        self._told = told
         self._principals: Remembered[bytes, Principal] = Remembered(life=REMEMBERED_FOR)
 
     async def login(self, email: str, password: Password, *, level: TokenLevel, peer: str) -> str:
@@ -76,13 +78,13 @@ class SignIn:
     async def proven(self, email: str, password: Password, *, peer: str) -> User:
         """Return whose address and password these are; raise as ``login`` does."""
         address = email.strip().lower()
-        self._throttle.enter(address, peer)
+        await self._throttle.enter(address, peer)
         found = await self._store.read(lambda tx: tx.accounts.user(email=address))
         user, password_hash = found or (None, "")
         if not await self._hasher.matches(password, password_hash) or user is None:
             await self._note_failed_login(user, peer)
             raise NotSignedIn("e-mail address or password is wrong")
-        self._throttle.forgive(address, peer)
+        await self._throttle.forgive(address, peer)
         if user.disabled_at is not None:
             await self._note_failed_login(user, peer)
             raise NotSignedIn(DISABLED)
@@ -282,7 +284,12 @@ class SignIn:
         log.info("tokens.swept", count=swept)
 
     def forget(self) -> None:
-        """Look tokens up anew from now on; called after every change to tokens and users."""
+        """Look tokens up anew from now on, here and on other servers; called after each change to them."""
+        self.forget_here()
+        self._told()
+
+    def forget_here(self) -> None:
+        """Look tokens up anew from now on; called when another server changed some."""
         self._principals.forget()
 
     async def _note_failed_login(self, user: User | None, peer: str) -> None:

@@ -16,7 +16,6 @@ from towline.domain.names import email_address
 from towline.services.audit import entry_by
 from towline.services.enrolment import new_person_guid
 from towline.services.invitations import joined
-from towline.services.remembered import Remembered
 from towline.services.sign_in import DISABLED
 from towline.services.tokens import digest_of, token_text
 
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
 LEVEL = TokenLevel.LOW
 """A day: then the provider is asked anew who somebody is, and what groups there give."""
 _MESSAGES_REMEMBERED = timedelta(minutes=15)
+_HEARD = "logout token"
+"""The kind of mark that says that a message was heard."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -80,7 +81,6 @@ class SingleSignOn:
         self._new_guid = new_guid
         self._new_token = new_token
         self._on_change = on_change
-        self._heard: Remembered[str, bool] = Remembered(life=_MESSAGES_REMEMBERED)
 
     @property
     def name(self) -> str:
@@ -150,11 +150,13 @@ class SingleSignOn:
     async def end(self, logout_token: str) -> int:
         """End the sessions that the provider says are over; return how many. Raises NotSignedIn."""
         ended, now = await self._there().ended(logout_token), self._clock()
-        if self._heard.get(ended.number, now=now):
-            raise NotSignedIn("this logout token was used already")
-        self._heard.keep(ended.number, value=True, now=now)
+        number = digest_of(f"{ended.issuer} {ended.number}").hex()
 
         def change(tx: Transaction) -> int:
+            tx.marks.expire(now)
+            if tx.marks.counted(_HEARD, number, now=now):
+                raise NotSignedIn("this logout token was used already")
+            tx.marks.add(_HEARD, number, at=now, until=now + _MESSAGES_REMEMBERED)
             guid = tx.identities.user_of(ended.issuer, ended.subject) if ended.subject else None
             if ended.session:
                 count = tx.accounts.remove_tokens(provider_session=ended.session)

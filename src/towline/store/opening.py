@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from towline.domain.errors import Conflict, InvalidInput
-from towline.ports import Bell, Store
+from towline.ports import Bell, HearingBell, Store
 from towline.store.address import DatabaseAddress
 from towline.store.moving import MOVED, UNFINISHED
 from towline.store.sqlite import SqliteStore
@@ -46,7 +46,7 @@ def needing_postgresql() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def hung(local: Bell, address: DatabaseAddress | None) -> AsyncIterator[Bell]:
+async def hung(local: HearingBell, address: DatabaseAddress | None) -> AsyncIterator[Bell]:
     """Yield the bell that is heard by every server on the database: ``local`` where there is one server."""
     if address is None:
         yield local

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from towline.store.rows.codec import micros, moment
@@ -40,3 +41,15 @@ class Leases:
         self._connection.execute(
             "UPDATE leases SET expires_at = 0 WHERE name = ? AND owner = ?", (name, owner)
         )
+
+    def drop(self, name: str, owner: str) -> None:
+        """Give it back and forget it; see the port."""
+        self._connection.execute("DELETE FROM leases WHERE name = ? AND owner = ?", (name, owner))
+
+    def holders(self, prefix: str, *, now: datetime) -> Mapping[str, str]:
+        """Return who has the leases whose names begin so; see the port."""
+        rows = self._connection.execute(
+            "SELECT name, owner FROM leases WHERE substr(name, 1, ?) = ? AND expires_at > ? ORDER BY name",
+            (len(prefix), prefix, micros(now)),
+        ).fetchall()
+        return {name[len(prefix) :]: owner for name, owner in rows}

@@ -15,6 +15,7 @@ from towline.store.rows.groups import Groups
 from towline.store.rows.joining import Identities, Invitations
 from towline.store.rows.keys import Keys
 from towline.store.rows.leases import Leases
+from towline.store.rows.marks import Marks
 from towline.store.rows.mirrors import Mirrors
 from towline.store.rows.packages import Packages
 from towline.store.rows.proofs import Proofs
@@ -49,6 +50,7 @@ class AllRows:
         self.registries = Registries(connection)
         self.settings = Settings(connection)
         self.leases = Leases(connection)
+        self.marks = Marks(connection)
         self.doors = DoorPolicies(connection)
         self.mirrors = Mirrors(connection)
         self.engines = Engines(connection)
