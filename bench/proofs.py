@@ -165,6 +165,7 @@ async def _services(folder: Path, stack: AsyncExitStack) -> tuple[Services, Repr
         vault,
         keychain=keychain,
         prover=registry.prover,
+        mint=registry.mint,
         engines=engines,
         bell=LocalBell(),
         tokens=registry.tokens,

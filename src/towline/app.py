@@ -207,8 +207,8 @@ async def _wired(
     courier, leaving, provider = await courier_of(config), Leaving(), await provider_of(config)
     services = services_on(
         Parts(
-            store, vault, keychain=keychain, prover=registry.prover, engines=fleet, bell=bell,
-            machine=machine, tokens=registry.tokens, service_accounts=ClusterTokens(),
+            store, vault, keychain=keychain, prover=registry.prover, mint=registry.mint, engines=fleet,
+            bell=bell, machine=machine, tokens=registry.tokens, service_accounts=ClusterTokens(),
             login_failures=config.login_failures, is_shared=config.postgresql is not None,
             mirror_namespaces=config.kubernetes_mirror_namespaces if fleet.mirrors else None,
             postman=courier, sign_in=sign_in_of(config, provider),
@@ -354,6 +354,7 @@ def _shared_work(application: Application, *, alone: bool) -> Iterator[Coroutine
         yield _lasting("reconciling here", reconciling.here.run)
     works: dict[str, Callable[[], Awaitable[None]]] = {
         "reconciler": reconciling.shared.run,
+        "renewals": application.services.renewals.run,
         "pruning": application.pruning.run,
         "audit": application.audit_trail.run,
     }

@@ -29,12 +29,14 @@ from towline.services.engines import InstallationEngines
 from towline.services.groups import Groups
 from towline.services.handouts import Handouts
 from towline.services.invitations import InvitationMaker, Invitations
+from towline.services.minting import Minting
 from towline.services.mirrors import Mirrors
 from towline.services.organizations import Organizations
 from towline.services.packages import Packages
 from towline.services.projects import Projects
 from towline.services.proofs import Proofs
 from towline.services.registries import Registries
+from towline.services.renewals import Renewals
 from towline.services.secret_uses import SecretUses
 from towline.services.secrets import Secrets
 from towline.services.service_accounts import ServiceAccounts
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
         ServiceAccountTokens,
         Store,
         Throttle,
+        TokenMint,
         Vault,
     )
 
@@ -98,6 +101,7 @@ class Services:
     service_accounts: ServiceAccounts
     projects: Projects
     secrets: Secrets
+    renewals: Renewals
     packages: Packages
     deployments: Deployments
     proofs: Proofs
@@ -135,6 +139,7 @@ class Parts:
     vault: Vault
     keychain: Keychain
     prover: RegistryProver
+    mint: TokenMint
     engines: EngineDoors
     bell: Bell
     tokens: PullTokens
@@ -158,7 +163,9 @@ def services_on(parts: Parts) -> Services:
     )
     tally = Tally()
     proofs = _proofs(parts, tally)
-    secrets = _secrets(parts, proofs)
+    minting = Minting(store=store, mint=parts.mint, proofs=proofs, clock=utc_now)
+    renewals = _renewals(parts, proofs, minting, tally)
+    secrets = _secrets(parts, proofs, minting, renewals)
     maker = InvitationMaker(clock=utc_now, new_guid=new_guid, new_token=_new_token)
     return Services(
         accounts=accounts,
@@ -170,6 +177,7 @@ def services_on(parts: Parts) -> Services:
         service_accounts=_service_accounts(store, accounts),
         projects=Projects(store=store, clock=utc_now, new_guid=new_guid, on_change=accounts.forget_access),
         secrets=secrets,
+        renewals=renewals,
         packages=Packages(store=store, clock=utc_now, new_guid=new_guid),
         deployments=_deployments(parts),
         proofs=proofs,
@@ -347,17 +355,35 @@ def _proofs(parts: Parts, tally: Tally) -> Proofs:
     )
 
 
-def _secrets(parts: Parts, proofs: Proofs) -> Secrets:
+def _renewals(parts: Parts, proofs: Proofs, minting: Minting, tally: Tally) -> Renewals:
+    return Renewals(
+        store=parts.store,
+        vault=parts.vault,
+        minting=minting,
+        proofs=proofs,
+        present=present,
+        bell=parts.bell,
+        clock=utc_now,
+        new_guid=new_guid,
+        chance=random.random,
+        tally=tally,
+    )
+
+
+def _secrets(parts: Parts, proofs: Proofs, minting: Minting, renewals: Renewals) -> Secrets:
     return Secrets(
         store=parts.store,
         vault=parts.vault,
         keychain=parts.keychain,
         proofs=proofs,
+        minting=minting,
+        renewals=renewals,
         present=present,
         present_public=present_public,
         bell=parts.bell,
         clock=utc_now,
         new_guid=new_guid,
+        chance=random.random,
     )
 
 

@@ -70,6 +70,7 @@ async def _services(case: Case, stage: Stage) -> AsyncIterator[Services]:
             vault,
             keychain=keychain,
             prover=registry.prover,
+            mint=registry.mint,
             engines=engines,
             bell=LocalBell(),
             tokens=registry.tokens,

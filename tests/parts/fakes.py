@@ -14,14 +14,15 @@ from typing import Any
 from urllib.parse import urlencode
 
 from towline.domain.causes import FindingCode
-from towline.domain.credential import Password
+from towline.domain.credential import Credential, Password
 from towline.domain.engine import EngineAbout, EngineKeys, EngineKind, EngineRecord, KeptImage, Storage
-from towline.domain.errors import EngineFailed, NotSignedIn, PullRefused
+from towline.domain.errors import EngineFailed, InvalidInput, NotSignedIn, PullRefused
 from towline.domain.findings import Finding
 from towline.domain.image import ImageReference
 from towline.domain.joining import Claims, EndedSession
+from towline.domain.minting import Grant, MintOrder
 from towline.domain.proof import Answer, Glance, Platform, PulledImage, Verdict
-from towline.domain.registry import RegistryAddress
+from towline.domain.registry import RegistryAddress, RegistrySettings
 from towline.domain.workload import Fact, PullAccess, ReplicaState, Workload, WorkloadExecutable
 from towline.engines.runs import refuse_previous
 from towline.ports import PullToken
@@ -202,6 +203,39 @@ class ScriptedPullTokens:
             return None
         scope = f"repository:{image.repository}:pull"
         return PullToken(Password(self.gives), scope, now + timedelta(seconds=300))
+
+
+class ScriptedMint:
+    """The port TokenMint: gives a new password each time, which ``registry`` takes from then on.
+
+    ``refuses`` is why there is none; ``meanwhile`` is awaited while one is under way.
+    """
+
+    def __init__(self) -> None:
+        self.registry: FakeRegistry | None = None
+        self.refuses: Finding | None = None
+        self.life = timedelta(hours=12)
+        self.orders: list[MintOrder] = []
+        self.told: list[Mapping[str, RegistrySettings]] = []
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    def check(self, order: MintOrder) -> None:
+        if not order.key.reveal().startswith("AKIA"):
+            raise InvalidInput("spec.docker.mint.key", problem="holds no access key ID", rule="give one")
+
+    async def mint(
+        self, order: MintOrder, *, now: datetime, settings: Mapping[str, RegistrySettings]
+    ) -> Grant:
+        self.orders.append(order)
+        self.told.append(settings)
+        if self.meanwhile is not None:
+            await self.meanwhile()
+        if self.refuses is not None:
+            raise PullRefused(self.refuses)
+        password = Password(f"minted-{len(self.orders)}")
+        if self.registry is not None:
+            self.registry.users["AWS"] = password
+        return Grant(Credential("AWS", password), now, now + self.life)
 
 
 class ScriptedProver:

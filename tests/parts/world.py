@@ -19,6 +19,7 @@ from parts.fakes import (
     KeptPost,
     ManualClock,
     QuickHasher,
+    ScriptedMint,
     ScriptedProver,
     ScriptedPullTokens,
 )
@@ -37,7 +38,7 @@ from towline.domain.engine import EngineKeys, EngineKind, EngineRecord, EngineSp
 from towline.domain.listing import Page
 from towline.domain.package import EnvVar, Executable, PackageDraft, PackageSpec, Runtime
 from towline.domain.scopes import parse_scopes
-from towline.domain.secret import DockerDraft, DockerSecret, OpaqueDraft, Secret
+from towline.domain.secret import DockerDraft, DockerSecret, MintDraft, OpaqueDraft, Secret
 from towline.keychain.service_accounts import ClusterTokens
 from towline.keychain.stored import StoredKeychain
 from towline.ports import Claim, Present, Store, Vault
@@ -53,12 +54,14 @@ from towline.services.fleet import Fleet
 from towline.services.groups import Groups
 from towline.services.handouts import Handouts
 from towline.services.invitations import InvitationMaker, Invitations
+from towline.services.minting import Minting
 from towline.services.mirrors import Mirrors
 from towline.services.organizations import Organizations
 from towline.services.packages import Packages
 from towline.services.projects import Projects
 from towline.services.proofs import Proofs
 from towline.services.registries import Registries
+from towline.services.renewals import Renewals
 from towline.services.secret_uses import SecretUses
 from towline.services.secrets import Secrets
 from towline.services.service_accounts import ServiceAccounts
@@ -116,6 +119,7 @@ class World:
     hasher: QuickHasher
     bell: LocalBell
     prover: ScriptedProver
+    mint: ScriptedMint
     engine: FakeEngine
     house: FakeHouse
     fleet: Fleet
@@ -124,6 +128,7 @@ class World:
     keychain: StoredKeychain
     proofs: Proofs
     secrets: Secrets
+    renewals: Renewals
     packages: Packages
     deployments: Deployments
     registries: Registries
@@ -240,6 +245,15 @@ def docker_draft(
     )
 
 
+def mint_draft(
+    name: str = "pull", *, key: str = "AKIA-OBVIOUSLY-A-TEST", registry: str = REGISTRY
+) -> MintDraft:
+    """Return a docker pull secret whose login Towline mints, as somebody asks for it."""
+    return MintDraft.checked(
+        name, registry=registry, mint=("ecr", {"region": "eu-west-1"}), key=key, email=JANE, labels={}
+    )
+
+
 def opaque_draft(name: str = "keys", **data: str) -> OpaqueDraft:
     """Return an opaque secret as somebody asks for it."""
     return OpaqueDraft.checked(name, data=data or {"API_KEY": "abc123"}, labels={})
@@ -321,16 +335,33 @@ async def _world(store: Store, present: Present, present_public: Present, *, vau
         clock=clock,
         login_wait=0.05,
     )
+    mint = ScriptedMint()
+    minting = Minting(store=store, mint=mint, proofs=proofs, clock=clock, wait=0.05)
+    renewals = Renewals(
+        store=store,
+        vault=vault,
+        minting=minting,
+        proofs=proofs,
+        present=present,
+        bell=bell,
+        clock=clock,
+        new_guid=new_guid,
+        chance=lambda: 0.5,
+        tally=tally,
+    )
     secrets = Secrets(
         store=store,
         vault=vault,
         keychain=keychain,
         proofs=proofs,
+        minting=minting,
+        renewals=renewals,
         present=present,
         present_public=present_public,
         bell=bell,
         clock=clock,
         new_guid=new_guid,
+        chance=lambda: 0.5,
     )
     pull_tokens = ScriptedPullTokens()
     new_token, postman = CountedTokens(), KeptPost()
@@ -352,10 +383,12 @@ async def _world(store: Store, present: Present, present_public: Present, *, vau
         hasher=hasher,
         bell=bell,
         prover=prover,
+        mint=mint,
         engine=engine,
         keychain=keychain,
         proofs=proofs,
         secrets=secrets,
+        renewals=renewals,
         packages=Packages(store=store, clock=clock, new_guid=new_guid),
         deployments=Deployments(store=store, engines=fleet, bell=bell, clock=clock, new_guid=new_guid),
         house=house,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from parts.fakes import KeptPost, ScriptedProver
+from parts.fakes import KeptPost, ScriptedMint, ScriptedProver
 from parts.yard import YardEngine
 from towline import eventlog
 from towline.domain.credential import Password
@@ -60,6 +60,7 @@ def services(store: Store, engine: YardEngine, bell: Bell) -> tuple[Services, St
         vault,
         keychain=keychain,
         prover=prover,
+        mint=ScriptedMint(),
         engines=OneEngine(engine),
         bell=bell,
         tokens=None,

@@ -8,7 +8,6 @@ from towline.api.operations import Operation, Place, Reply
 from towline.domain.account import Permission
 from towline.domain.audit import Door
 from towline.domain.scopes import ScopeKind
-from towline.services.doors import KUBELET_SECONDS
 from towline.wire import credentials as wire
 from towline.wire import door_policies as policies
 
@@ -195,7 +194,7 @@ class DoorsApi:
                 pattern=found.pattern,
                 by_image=found.by_image,
                 by_service_account=found.by_service_account,
-                cache_seconds=KUBELET_SECONDS,
+                cache_seconds=found.cache_seconds,
             )
         )
 

@@ -24,6 +24,7 @@ class Door(StrEnum):
     BEARER = "bearer"
     EXPORT = "export"
     MIRROR = "mirror"
+    MINT = "mint"
 
 
 @dataclass(frozen=True, slots=True)

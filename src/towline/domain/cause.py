@@ -73,6 +73,13 @@ class FindingCode(StrEnum):
     WRONG_ARCHITECTURE = "wrong-architecture"
     DEPENDENCY_FAILED = "dependency-failed"
     UPDATE_ROLLED_BACK = "update-rolled-back"
+    MINT_KEY_MALFORMED = "mint-key-malformed"
+    MINT_CREDENTIAL_REFUSED = "mint-credential-refused"
+    MINT_NOT_ALLOWED = "mint-not-allowed"
+    MINT_CLOCK_SKEW = "mint-clock-skew"
+    MINT_TARGET_UNKNOWN = "mint-target-unknown"
+    MINT_UNREACHABLE = "mint-unreachable"
+    MINT_ERROR = "mint-error"
 
 
 class Remedy(StrEnum):

@@ -27,6 +27,8 @@ class EventKind(StrEnum):
     ROLLED_BACK = "deployment.rolled-back"
     DRIFTED = "deployment.drifted"
     MIRROR_TROUBLE = "secret.mirror-trouble"
+    RENEWAL_FAILED = "secret.renewal-failed"
+    RENEWED = "secret.renewed"
     TEST = "webhook.test"
 
 
@@ -67,11 +69,20 @@ class Event:
                 who = f" by {known['culprit']}" if known.get("culprit") else ""
                 what = f"{known.get('subject', 'an object')} was {known.get('change', 'changed')}{who}"
                 return f"Deployment {self.subject_name}: {what}; it is put right."
-            case EventKind.MIRROR_TROUBLE:
-                said = known.get("reason") or known.get("pods", "")
-                return f"Secret {self.subject_name}, mirrored into {known.get('namespace')}: {said}."
+            case EventKind.MIRROR_TROUBLE | EventKind.RENEWAL_FAILED | EventKind.RENEWED:
+                return f"Secret {self.subject_name}{self._fared(known, why)}."
             case EventKind.TEST:
                 return f"Webhook {self.subject_name} was asked to prove itself."
+
+    def _fared(self, known: Mapping[str, str], why: str) -> str:
+        """Return how a secret's copy or renewal fared, to stand behind the secret's name."""
+        ends = known.get("expires", "")
+        if self.kind is EventKind.RENEWED:
+            return f" is renewed again, until {ends}"
+        if self.kind is EventKind.RENEWAL_FAILED:
+            return f" cannot be renewed{why}" + (f", its login is good until {ends}" if ends else "")
+        said = known.get("reason") or known.get("pods", "")
+        return f", mirrored into {known.get('namespace')}: {said}"
 
     @property
     def text(self) -> str:

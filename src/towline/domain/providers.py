@@ -61,6 +61,8 @@ _HOSTS: tuple[tuple[re.Pattern[str], Provider], ...] = tuple(
     )
 )
 
+_ECR_REGION = re.compile(r"\d{12}\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.aws)")
+
 _WEB_PAGES = {
     "github.com": "ghcr.io",
     "gitlab.com": "registry.gitlab.com",
@@ -76,6 +78,15 @@ def provider_of_host(host: str) -> Provider:
     """Return whose registry answers at ``host``, as far as the name tells."""
     bare = host.lower().rstrip(".")
     return next((provider for form, provider in _HOSTS if form.fullmatch(bare)), Provider.OTHER)
+
+
+def ecr_region(host: str) -> str:
+    """Return the region that the host of an Amazon registry names; empty for other hosts."""
+    bare = host.lower().rstrip(".")
+    if bare == "public.ecr.aws":
+        return "us-east-1"
+    found = _ECR_REGION.fullmatch(bare)
+    return found[1] if found else ""
 
 
 def registry_behind(host: str) -> str:

@@ -15,6 +15,7 @@ from towline.domain.credential import Credential, Password
 from towline.domain.credential_shape import Shape
 from towline.domain.errors import InvalidInput
 from towline.domain.findings import Finding
+from towline.domain.minting import Mint, Minted, checked_key
 from towline.domain.names import email_address, secret_name
 from towline.domain.proof import Standing
 from towline.domain.registry import RegistryAddress
@@ -76,7 +77,46 @@ class OpaqueDraft:
         return cls(secret_name(name), values, labels=checked_labels(labels))
 
 
-SecretDraft = DockerDraft | OpaqueDraft
+@dataclass(frozen=True, slots=True)
+class MintDraft:
+    """A docker pull secret whose username and password Towline mints; holds the parent credential."""
+
+    name: str
+    registry: RegistryAddress
+    mint: Mint
+    key: Password
+    email: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def checked(
+        cls,
+        name: str,
+        *,
+        registry: str,
+        mint: tuple[str, Mapping[str, str]],
+        key: str,
+        email: str,
+        labels: Mapping[str, str],
+    ) -> Self:
+        """Return the draft, or raise InvalidInput naming the field; ``mint`` is kind and settings."""
+        if not registry:
+            raise InvalidInput(
+                "spec.docker.registry", problem="is missing", rule="name the registry that logins are for"
+            )
+        address = RegistryAddress.parse(registry)
+        kind, settings = mint
+        return cls(
+            secret_name(name),
+            address,
+            Mint.checked(kind, settings, registry=address),
+            checked_key(key),
+            email_address(email, field="spec.docker.email"),
+            labels=checked_labels(labels),
+        )
+
+
+SecretDraft = DockerDraft | OpaqueDraft | MintDraft
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +147,13 @@ class DockerSecret:
     email: str
     standing: Standing = field(default_factory=Standing)
     shape: Shape = field(default_factory=Shape)
+    mint: Minted | None = None
+    """How its login is minted and renewed, where Towline does that."""
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When its login ends, as far as that is known."""
+        return self.shape.expires_at if self.mint is None else self.mint.expires_at
 
     def stands(self, standing: Standing) -> Self:
         """Return the secret with another standing; version and ``updated_at`` stay."""

@@ -20,6 +20,7 @@ from towline.ports import Binding, Facts, ResolvedCredential
 if TYPE_CHECKING:
     from towline.domain.credential import Password
     from towline.domain.image import ImageReference
+    from towline.domain.minting import Minted
     from towline.domain.package import SecretKeyRef
     from towline.ports import Clock, SecretRecord, Store, Vault
 
@@ -87,10 +88,17 @@ class StoredKeychain:
         return await self._store.read(lambda tx: tx.secrets.get(project_guid, secret))
 
     async def _credential(self, record: SecretRecord, secret: DockerSecret, use: _Use) -> ResolvedCredential:
+        if secret.mint is not None and secret.mint.has_ended(self._clock()):
+            await self._note(record, use, outcome="ended")
+            raise PullRefused(_ended(secret, secret.mint, image=use.image))
         credential = from_authorization_token(await self._open(record, use))
         metadata = secret.metadata
         return ResolvedCredential(
-            credential, metadata.guid, secret_version=metadata.version, address=secret.registry
+            credential,
+            metadata.guid,
+            secret_version=metadata.version,
+            address=secret.registry,
+            expires_at=secret.mint.expires_at if secret.mint else None,
         )
 
     async def _open(self, record: SecretRecord, use: _Use) -> Password:
@@ -135,3 +143,14 @@ def _mismatch(secret: DockerSecret, image: ImageReference) -> Finding:
         f"the image {image} is at {image.registry}"
     )
     return Finding(FindingCode.SECRET_REGISTRY_MISMATCH, detail, image=str(image))
+
+
+def _ended(secret: DockerSecret, minted: Minted, *, image: str) -> Finding:
+    """Return why there is no minted login that opens anything: what kept it from being renewed."""
+    if minted.trouble is not None:
+        return minted.trouble.about(image=image)
+    detail = f"the login minted for secret {secret.metadata.name!r} has ended at {minted.expires_at}"
+    fix = "Wait a moment: Towline mints a new one by itself, and what waits for it goes on then."
+    return Finding(
+        FindingCode.CREDENTIAL_EXPIRED, detail, image=image, secret=secret.metadata.name, fix_hint=fix
+    )

@@ -44,8 +44,15 @@ from towline.ports.record_rows import (
     ScheduleRows,
     SettingRows,
 )
-from towline.ports.registries import ImageSource, Manifest, RegistryProver, RegistryTurns
-from towline.ports.secret_rows import PackageRows, SecretRecord, SecretRows
+from towline.ports.registries import ImageSource, Manifest, RegistryProver, RegistryTurns, TokenMint
+from towline.ports.secret_rows import (
+    DueRenewal,
+    MintRecord,
+    MintRows,
+    PackageRows,
+    SecretRecord,
+    SecretRows,
+)
 from towline.ports.store import Store, StoreFigures, Transaction
 
 __all__ = [
@@ -60,6 +67,7 @@ __all__ = [
     "DeploymentRows",
     "DeviceLoginRows",
     "DoorPolicyRows",
+    "DueRenewal",
     "Engine",
     "EngineDoors",
     "EngineHost",
@@ -79,6 +87,8 @@ __all__ = [
     "Listener",
     "Manifest",
     "MarkRows",
+    "MintRecord",
+    "MintRows",
     "MirrorRows",
     "MirrorTarget",
     "NewGuid",
@@ -107,6 +117,7 @@ __all__ = [
     "StoreFigures",
     "TenantRows",
     "Throttle",
+    "TokenMint",
     "Transaction",
     "Vault",
     "WebhookRows",

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from towline.domain.audit import Door
     from towline.domain.credential import Credential, Password
     from towline.domain.image import ImageReference
@@ -56,6 +58,8 @@ class ResolvedCredential:
     secret_guid: str
     secret_version: int
     address: RegistryAddress
+    expires_at: datetime | None = None
+    """When it ends, where Towline minted it and so knows."""
 
 
 Facts = tuple[tuple[str, str], ...]
@@ -78,13 +82,17 @@ class Keychain(Protocol):
         """Return what opens ``image`` from the secret of that name or guid.
 
         None when there is no such docker secret. Raises PullRefused with
-        ``secret-registry-mismatch`` when the secret belongs to another registry: it is then not opened.
+        ``secret-registry-mismatch`` when the secret belongs to another registry: it is then not opened;
+        and with what keeps it from being minted when a minted login has ended.
         """
 
     async def login(
         self, project_guid: str, secret: str, *, door: Door, actor: str, facts: Facts = ()
     ) -> ResolvedCredential | None:
-        """Return the credential of that docker secret, for a login at its own registry and nowhere else."""
+        """Return the credential of that docker secret, for a login at its own registry and nowhere else.
+
+        Raises PullRefused for a minted one that has ended, as ``resolve`` does.
+        """
 
     async def value(self, project_guid: str, ref: SecretKeyRef, *, actor: str) -> Password | None:
         """Return the value of one key of an opaque secret; None when secret or key is missing."""

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from contextlib import AbstractAsyncContextManager
+    from datetime import datetime
 
     from towline.domain.image import ImageReference
+    from towline.domain.minting import Grant, MintOrder
     from towline.domain.proof import Answer, Glance, Platform
-    from towline.domain.registry import RegistryAddress
+    from towline.domain.registry import RegistryAddress, RegistrySettings
     from towline.domain.workload import PullAccess
 
 
@@ -54,3 +56,18 @@ class ImageSource(Protocol):
         self, image: ImageReference, digest: str, access: PullAccess, *, offset: int = 0
     ) -> AsyncIterator[bytes]:
         """Yield a blob's bytes from ``offset`` on, not verified: the receiver hashes what it stores."""
+
+
+class TokenMint(Protocol):
+    """Makes registries' short-lived logins from a parent credential."""
+
+    def check(self, order: MintOrder) -> None:
+        """Raise InvalidInput for a parent credential of another form than its kind's; asks nobody."""
+
+    async def mint(
+        self, order: MintOrder, *, now: datetime, settings: Mapping[str, RegistrySettings]
+    ) -> Grant:
+        """Return a login that is good from ``now`` on; raise PullRefused with the finding.
+
+        ``settings`` are the project's, by ``netloc``: they hold for the hosts that are asked on the way.
+        """

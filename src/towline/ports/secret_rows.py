@@ -1,4 +1,4 @@
-"""Rows of secrets and packages."""
+"""Rows of secrets, of what their logins are minted from, and of packages."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from towline.domain.listing import LabelSelector, Listing, Page
     from towline.domain.package import Package
     from towline.domain.secret import Secret
+    from towline.ports.credentials import Binding
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,9 @@ class SecretRows(Protocol):
         """Replace the row of the secret with that guid; a new version number keeps the old one's
         metadata as history and destroys the old sealed value. Raise NotFound if the row is gone.
         """
+
+    def renew(self, record: SecretRecord) -> None:
+        """Put the next version in place of the present one as ``save`` does, but keep no history of it."""
 
     def remove(self, project_guid: str, name: str) -> SecretRecord | None:
         """Delete a secret with all versions and return what it was."""
@@ -63,6 +68,48 @@ class SecretRows(Protocol):
         self, project_guid: str, page: Page, *, selector: LabelSelector, names: Sequence[str] = ()
     ) -> Listing[bytes]:
         """Return a page of ready-made documents: the hot path of lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class MintRecord:
+    """The sealed parent credential of a secret whose login is minted; ``binding`` is what opens it."""
+
+    secret_guid: str
+    binding: Binding
+    sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DueRenewal:
+    """A secret whose login is to be minted anew."""
+
+    project_guid: str
+    secret_guid: str
+
+
+class MintRows(Protocol):
+    """Parent credentials, and when the logins minted from them are renewed; a row goes with its secret."""
+
+    def put(self, record: MintRecord, *, due: datetime) -> None:
+        """Insert or replace."""
+
+    def get(self, secret_guid: str) -> MintRecord | None:
+        """Return what a secret's login is minted from; None where it is not minted."""
+
+    def due(self, secret_guid: str, due: datetime) -> None:
+        """Set when a login is renewed."""
+
+    def remove(self, secret_guid: str) -> None:
+        """Forget a parent credential."""
+
+    def claim(self, *, now: datetime, until: datetime, most: int) -> Sequence[DueRenewal]:
+        """Take at most ``most`` renewals that are due, which are due again at ``until`` unless set anew."""
+
+    def waiting(self, now: datetime) -> int:
+        """Return how many renewals are due."""
+
+    def next_due(self) -> datetime | None:
+        """Return when the next renewal is due; None when there is none."""
 
 
 class PackageRows(Protocol):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         ScheduleRows,
         SettingRows,
     )
-    from towline.ports.secret_rows import PackageRows, SecretRows
+    from towline.ports.secret_rows import MintRows, PackageRows, SecretRows
 
 T = TypeVar("T")
 
@@ -42,6 +42,8 @@ class Transaction(Protocol):
 
     @property
     def secrets(self) -> SecretRows: ...
+    @property
+    def mints(self) -> MintRows: ...
     @property
     def packages(self) -> PackageRows: ...
     @property

@@ -13,12 +13,14 @@ from towline.domain.credential import Password
 from towline.domain.deployment import Deployment, ExecutableStatus, Phase, Status
 from towline.domain.errors import KeysUnreachable, PullRefused, SealBroken
 from towline.domain.findings import Finding
+from towline.domain.secret import DockerSecret
 from towline.domain.workload import Workload, WorkloadExecutable
 
 if TYPE_CHECKING:
     from towline.domain.image import ImageReference
     from towline.domain.package import EnvVar, Executable
     from towline.domain.proof import Platform
+    from towline.domain.secret import Secret
     from towline.domain.workload import PullAccess
     from towline.ports import Clock, Keychain, Store, Transaction
     from towline.services.proofs import Proofs
@@ -74,11 +76,7 @@ class Preparation:
 
         def versions(tx: Transaction) -> list[str]:
             found = (tx.secrets.get(deployment.project_guid, name) for name in named)
-            return [
-                f"{record.secret.metadata.guid}:{record.secret.metadata.version}"
-                for record in found
-                if record is not None
-            ]
+            return [_version_of(record.secret) for record in found if record is not None]
 
         return " ".join(await self._store.read(versions))
 
@@ -148,6 +146,18 @@ class Preparation:
             if problem := _problem_with(other, dependency.deployment, must_run=dependency.wait):
                 findings.append(Finding(FindingCode.DEPENDENCY_FAILED, problem, checked_at=self._clock()))
         return findings
+
+
+def _version_of(secret: Secret) -> str:
+    """Return which version of which secret this is; one that only a renewal made says which it renewed."""
+    guid, version = secret.metadata.guid, secret.metadata.version
+    entered = secret.mint.entered if isinstance(secret, DockerSecret) and secret.mint else version
+    return f"{guid}:{version}" if entered == version else f"{guid}:{entered}+{version}"
+
+
+def as_entered(credentials: str) -> str:
+    """Return which versions people entered, of what ``Preparation.credentials`` told: without renewals."""
+    return " ".join(each.partition("+")[0] for each in credentials.split())
 
 
 def _problem_with(other: Deployment | None, name: str, *, must_run: bool) -> str:

@@ -14,7 +14,7 @@ from towline.domain import progress, rollbacks
 from towline.domain.deployment import Phase, Status
 from towline.domain.errors import EngineFailed, InvalidInput, PullRefused
 from towline.domain.image import ImageReference
-from towline.reconciler.prepare import NotReady
+from towline.reconciler.prepare import NotReady, as_entered
 from towline.reconciler.rollback import Rollback
 from towline.reconciler.told import phase_changed, rolled_back
 from towline.services.tally import OTHER
@@ -281,10 +281,13 @@ class Walk:
 
     async def _stays_taken_back(self) -> bool:
         """See that what runs in place of an update taken back still does; False where the update is tried
-        again, as a secret was changed, or where there is none.
+        again, as somebody changed a secret, or where there is none.
         """
         status = self._deployment.status
-        if not rollbacks.is_done(status) or await self._has_other_credentials():
+        if not rollbacks.is_done(status):
+            return False
+        known = as_entered(await self._preparation.credentials(self._deployment))
+        if known != as_entered(status.credentials):
             return False
         return await self._take_back(status)
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from towline.dialing import Guard, Lookup, system_lookup
 from towline.ports import RegistryTurns
 from towline.registry.lanes import CONNECTIONS_PER_REGISTRY
+from towline.registry.minting import Mint
 from towline.registry.pauses import Pauses
 from towline.registry.prover import Prover
 from towline.registry.pull_tokens import Exchange
@@ -20,7 +21,7 @@ from towline.registry.transport import Patience, Transport
 
 
 class Registry:
-    """The room's faces: ``prover`` asks questions, ``source`` delivers images, ``tokens`` exchanges."""
+    """The room's faces: ``prover`` asks, ``source`` delivers images, ``tokens`` exchanges, ``mint`` mints."""
 
     def __init__(
         self,
@@ -38,6 +39,7 @@ class Registry:
         self.prover = Prover(self._transport, clock)
         self.source = Source(self._transport)
         self.tokens = Exchange(self._transport)
+        self.mint = Mint(self._transport)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -98,7 +98,10 @@ class Trail:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked. ``sent`` names the authorization in ``headers`` or ``form``, for the evidence."""
+    """What is asked, with a ``form`` or ``content`` of another type where it has a body.
+
+    ``sent`` names the authorization in headers or body, for the evidence.
+    """
 
     method: str
     url: URL
@@ -106,6 +109,7 @@ class Request:
     sent: str = "none"
     most_body: int = MOST_BODY
     form: Mapping[str, str] | None = field(default=None, repr=False)
+    content: bytes | None = field(default=None, repr=False)
     account: str = ""
     """As whom: what a registry counts requests by; empty where only its presence is asked for."""
     led_by: URL | None = None
@@ -212,7 +216,7 @@ class Transport:
                     request.method,
                     request.url,
                     headers={"Accept-Encoding": "identity", **request.headers},
-                    data=request.form,
+                    data=request.form if request.content is None else request.content,
                     allow_redirects=False,
                     timeout=limits,
                     proxy=settings.proxy or None,

@@ -21,6 +21,7 @@ from towline.services.paging import every
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     from towline.domain.account import Access
     from towline.domain.credential import Password
@@ -62,6 +63,7 @@ class TakenForImage:
     pattern: str
     by_image: bool
     by_service_account: bool
+    cache_seconds: int = KUBELET_SECONDS
 
 
 class Doors:
@@ -94,7 +96,8 @@ class Doors:
         )
         taken = _unchanged(chosen, resolved)
         policy = await self._policy(access)
-        return Taken(taken, chosen.metadata.name, offline_minutes=policy.offline_minutes)
+        minutes = _within(policy.offline_minutes * 60, taken, now=self._clock()) // 60
+        return Taken(taken, chosen.metadata.name, offline_minutes=minutes)
 
     async def registries(self, access: Access) -> Mapping[str, str]:
         """Return the user name by registry, of all that ``for_registry`` would hand out."""
@@ -135,7 +138,13 @@ class Doors:
         )
         taken = Taken(_unchanged(chosen, resolved), chosen.metadata.name)
         pattern = image.name if by_image else image.registry
-        return TakenForImage(taken, pattern, by_image=by_image, by_service_account=account is not None)
+        return TakenForImage(
+            taken,
+            pattern,
+            by_image=by_image,
+            by_service_account=account is not None,
+            cache_seconds=_within(KUBELET_SECONDS, taken.resolved, now=self._clock()),
+        )
 
     async def _chosen(
         self,
@@ -207,3 +216,10 @@ def _unchanged(chosen: DockerSecret, resolved: ResolvedCredential | None) -> Res
     if resolved is None or resolved.address != chosen.registry:
         raise Conflict(f"secret {chosen.metadata.name!r} was changed meanwhile; ask again")
     return resolved
+
+
+def _within(seconds: int, resolved: ResolvedCredential, *, now: datetime) -> int:
+    """Return for how many of so many seconds a tool may keep a credential: not beyond the end of its life."""
+    if resolved.expires_at is None:
+        return seconds
+    return max(0, min(seconds, int((resolved.expires_at - now).total_seconds())))

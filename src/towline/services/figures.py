@@ -63,4 +63,5 @@ def _queues(tx: Transaction, now: datetime) -> Sequence[Figure]:
         Figure("queue_depth", tx.deployments.waiting(now), "queue", "deployments"),
         Figure("queue_depth", tx.events.waiting(now), "queue", "deliveries"),
         Figure("queue_depth", tx.schedule.waiting(now), "queue", "proofs"),
+        Figure("queue_depth", tx.mints.waiting(now), "queue", "renewals"),
     )

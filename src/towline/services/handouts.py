@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from towline.domain.audit import Door
+from towline.domain.causes import FindingCode
 from towline.domain.credential import IDENTITY_USER
 from towline.domain.doors import DoorPolicy, ExportFormat
 from towline.domain.errors import Conflict, InvalidInput, NotAllowed, NotFound, PullRefused
@@ -139,6 +140,8 @@ class Handouts:
                 access.project.guid, guid, image, door=Door.BEARER, actor=access.actor, facts=facts
             )
         except PullRefused as refusal:
+            if refusal.finding.code is not FindingCode.SECRET_REGISTRY_MISMATCH:
+                raise
             raise InvalidInput(
                 "image",
                 problem=f"is at {image.name}, and the secret is for {secret.registry.key}",

@@ -15,7 +15,7 @@ import structlog
 
 from towline.domain.audit import Door
 from towline.domain.credential import IDENTITY_USER
-from towline.domain.errors import SealBroken
+from towline.domain.errors import PullRefused, SealBroken
 from towline.domain.events import Event, EventKind
 from towline.domain.mirror import HandedCopy, MirrorOrder, PlaceState
 from towline.domain.proof import Verdict
@@ -84,7 +84,7 @@ class MirrorKeeping:
                 actor=f"mirror:{mirror.guid}",
                 facts=facts,
             )
-        except SealBroken:
+        except (SealBroken, PullRefused):
             return None  # the keychain wrote it down
         if resolved is None or resolved.secret_version != order.version:
             return None  # it was changed or deleted meanwhile, and the next order says so
@@ -132,7 +132,7 @@ def _why_held_back(secret: DockerSecret, now: datetime) -> str:
     version = f"version {secret.metadata.version} of the secret"
     if secret.username == IDENTITY_USER:
         return f"{version} is an identity token, which kubelets ignore; give it a user name and a password"
-    expires_at = secret.shape.expires_at
+    expires_at = secret.expires_at
     if expires_at is not None and expires_at <= now:
         return f"{version} ran out at {expires_at:%Y-%m-%d %H:%M} UTC; give it a fresh password"
     if secret.standing.verdict is Verdict.FAILING:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from towline.domain.account import Permission
 from towline.domain.audit import Door
 from towline.domain.credential import Credential
 from towline.domain.errors import Conflict, InvalidInput, NotFound, ProofRequired
 from towline.domain.listing import Listing
+from towline.domain.minting import MintOrder
 from towline.domain.names import email_address
-from towline.domain.proof import Answer, Proof, Verdict
-from towline.domain.secret import DockerDraft, DockerSecret, SecretMetadata
+from towline.domain.proof import Proof, Verdict
+from towline.domain.secret import DockerDraft, DockerSecret, MintDraft, OpaqueDraft, SecretMetadata
 from towline.ports import SecretRecord
 from towline.services.audit import entry
+from towline.services.minting import Tried
 from towline.services.sealing import Sealing
 
 if TYPE_CHECKING:
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
     from towline.domain.listing import LabelSelector, Page
     from towline.domain.secret import Secret, SecretDraft
     from towline.ports import Bell, Clock, Keychain, NewGuid, Present, Store, Transaction, Vault
+    from towline.services.minting import Minting
     from towline.services.proofs import Proofs
+    from towline.services.renewals import Renewals
     from towline.services.sealing import Prepared
 
 _TRIES = 5
@@ -45,14 +49,19 @@ class Secrets:
         vault: Vault,
         keychain: Keychain,
         proofs: Proofs,
+        minting: Minting,
+        renewals: Renewals,
         present: Present,
         present_public: Present,
         bell: Bell,
         clock: Clock,
         new_guid: NewGuid,
+        chance: Callable[[], float],
     ) -> None:
         self._store = store
-        self._sealing = Sealing(vault=vault, present=present, new_guid=new_guid)
+        self._sealing = Sealing(vault=vault, present=present, new_guid=new_guid, chance=chance)
+        self._minting = minting
+        self._renewals = renewals
         self._keychain = keychain
         self._proofs = proofs
         self._present_public = present_public
@@ -63,15 +72,15 @@ class Secrets:
     async def create(self, access: Access, draft: SecretDraft, *, require_verified: bool = False) -> bytes:
         """Keep a new secret and return its document; raise Conflict if the name is taken.
 
-        A docker secret's login is tried first. With ``require_verified`` nothing is saved unless the
-        verdict is ``verified``: ProofRequired says what it was. Deployments that wait for a secret of
-        this name are woken.
+        A docker secret's login is tried first, minted for that where Towline mints it. With
+        ``require_verified`` nothing is saved unless the verdict is ``verified``: ProofRequired says what
+        it was. Deployments that wait for a secret of this name are woken.
         """
-        if isinstance(draft, DockerDraft):
+        if not isinstance(draft, OpaqueDraft):
             await self._refuse_taken(access, draft.name)
-        answer = await self._try(access, draft, require_verified=require_verified)
+        tried = await self._try(access, draft, require_verified=require_verified)
         metadata = self._new_metadata(access, draft)
-        prepared = await self._sealing.prepare(access, draft, metadata, answer, action="secret.created")
+        prepared = await self._sealing.prepare(access, draft, metadata, tried, action="secret.created")
         await self._store.write(lambda tx: self._save(tx, access, prepared, save=tx.secrets.add))
         self._bell.ring()
         return prepared.record.document
@@ -126,10 +135,10 @@ class Secrets:
         present = (await self._record(access, name)).secret
         _refuse_other(present, draft)
         _refuse_changed(present, version)
-        answer = await self._try(access, draft, require_verified=require_verified)
+        tried = await self._try(access, draft, require_verified=require_verified)
         for _ in range(_TRIES):
             metadata = present.metadata.replaced(labels=draft.labels, at=self._clock())
-            prepared = await self._sealing.prepare(access, draft, metadata, answer, action="secret.replaced")
+            prepared = await self._sealing.prepare(access, draft, metadata, tried, action="secret.replaced")
             if await self._replaced(access, present.metadata.version, prepared):
                 self._bell.ring()
                 return prepared.record.document
@@ -149,10 +158,16 @@ class Secrets:
     ) -> bytes:
         """Replace username and e-mail address of a docker secret and keep its password, registry, labels.
 
-        The password goes through the keychain's door and is tried with the username. Raises as ``replace``.
+        The password goes through the keychain's door and is tried with the username; where Towline mints
+        it, its parent credential is kept and the username is not used. Raises as ``replace``.
         """
         present = (await self._record(access, name)).secret
         _refuse_changed(present, version)
+        if isinstance(present, DockerSecret) and present.mint is not None:
+            minted = await self._kept_parent(access, present, email)
+            return await self.replace(
+                access, present.metadata.guid, minted, require_verified=require_verified
+            )
         guid, door = present.metadata.guid, Door.REGISTRY_PROOF
         kept = await self._keychain.login(access.project.guid, guid, door=door, actor=access.actor)
         if kept is None:
@@ -165,6 +180,15 @@ class Secrets:
             labels=present.metadata.labels,
         )
         return await self.replace(access, guid, draft, require_verified=require_verified, version=version)
+
+    async def _kept_parent(self, access: Access, present: DockerSecret, email: str) -> MintDraft:
+        """Return a draft of the secret as it is, with its parent credential and another e-mail address."""
+        metadata = present.metadata
+        order = await self._renewals.parent(access.project.guid, metadata.guid, actor=access.actor)
+        address = email_address(email, field="spec.docker.email")
+        return MintDraft(
+            metadata.name, order.registry, order.mint, order.key, address, labels=metadata.labels
+        )
 
     async def delete(self, access: Access, name: str) -> None:
         """Delete a secret with all versions; deployments find out at their next use of it."""
@@ -185,7 +209,8 @@ class Secrets:
     ) -> tuple[Proof, bytes]:
         """Try the stored credential again, at its own registry; return the proof and the new document.
 
-        Deployments that wait for this secret are woken when it is not refused any more.
+        Deployments that wait for this secret are woken when it is not refused any more. A login that
+        Towline mints is minted anew first, unless it is good and an image is asked for.
         """
         record = await self._record(access, name)
         if not isinstance(record.secret, DockerSecret):
@@ -193,6 +218,8 @@ class Secrets:
                 "spec.type", problem=f"secret {name!r} is Opaque", rule="only Docker secrets can be verified"
             )
         guid = record.secret.metadata.guid
+        if record.secret.mint is not None and (record.secret.mint.trouble or not image):
+            await self._renewals.renew(access.project.guid, guid, actor=access.actor)
         proof = await self._proofs.stored(access.project.guid, guid, actor=access.actor, image=image)
         return proof, await self.document(access, guid)
 
@@ -222,17 +249,27 @@ class Secrets:
         if taken is not None:
             raise Conflict(f"secret {name!r} already exists in project {access.project.name!r}")
 
-    async def _try(self, access: Access, draft: SecretDraft, *, require_verified: bool) -> Answer | None:
+    async def _try(self, access: Access, draft: SecretDraft, *, require_verified: bool) -> Tried | None:
         """Try a docker draft's login; None where there is nothing to try."""
-        if not isinstance(draft, DockerDraft):
-            return None
-        answer = await self._proofs.login(access.project.guid, draft.registry, draft.credential)
-        if require_verified and answer.verdict is not Verdict.VERIFIED:
-            await self._note_refused(access, draft, answer)
-            raise ProofRequired(answer.finding, verdict=answer.verdict.value)
-        return answer
+        project = access.project.guid
+        match draft:
+            case OpaqueDraft():
+                return None
+            case DockerDraft():
+                tried = Tried(await self._proofs.login(project, draft.registry, draft.credential))
+            case MintDraft():
+                order = MintOrder(draft.mint, draft.registry, draft.key)
+                self._minting.check(order)
+                tried = await self._minting.soon(project, order)
+            case _:
+                assert_never(draft)
+        if require_verified and tried.answer.verdict is not Verdict.VERIFIED:
+            await self._note_refused(access, draft, tried)
+            raise ProofRequired(tried.answer.finding, verdict=tried.answer.verdict.value)
+        return tried
 
-    async def _note_refused(self, access: Access, draft: DockerDraft, answer: Answer) -> None:
+    async def _note_refused(self, access: Access, draft: DockerDraft | MintDraft, tried: Tried) -> None:
+        answer = tried.answer
         row = entry(
             access,
             "secret.tried",
@@ -240,7 +277,7 @@ class Secrets:
             at=self._clock(),
             outcome=answer.verdict.value,
             registry=draft.registry.key,
-            username=draft.credential.username,
+            username=draft.mint.facts.username if isinstance(draft, MintDraft) else draft.credential.username,
             finding=answer.finding.code.value if answer.finding else "",
         )
         await self._store.write(lambda tx: tx.audit.append(row))
@@ -279,12 +316,21 @@ class Secrets:
     ) -> None:
         metadata = prepared.record.secret.metadata
         save(prepared.record)
+        self._save_parent(tx, prepared)
         if prepared.history and isinstance(prepared.record.secret, DockerSecret):
             tx.proofs.add(prepared.history)
             self._proofs.schedule(tx, prepared.record.secret, prepared.history)
         tx.audit.append(prepared.row)
         names = (metadata.name, metadata.guid)
         tx.deployments.wake(now=metadata.updated_at, project_guid=access.project.guid, secrets=names)
+
+    def _save_parent(self, tx: Transaction, prepared: Prepared) -> None:
+        """Keep what the login is minted from, or forget it where it is typed from now on."""
+        secret, parent = prepared.record.secret, prepared.parent
+        if parent is None:
+            tx.mints.remove(secret.metadata.guid)
+        elif isinstance(secret, DockerSecret) and secret.mint is not None:
+            tx.mints.put(parent, due=secret.mint.renews_at or self._clock())
 
     def _public(self, access: Access, record: SecretRecord) -> bytes:
         return self._present_public(record.secret, access.project, access.organization)
@@ -302,7 +348,7 @@ def _refuse_changed(present: Secret, version: int | None) -> None:
 
 def _refuse_other(present: Secret, draft: SecretDraft) -> None:
     """Refuse a replacement that is of another type or name."""
-    if isinstance(present, DockerSecret) != isinstance(draft, DockerDraft):
+    if isinstance(present, DockerSecret) == isinstance(draft, OpaqueDraft):
         kind = "Docker" if isinstance(present, DockerSecret) else "Opaque"
         raise InvalidInput(
             "spec.type",

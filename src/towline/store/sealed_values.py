@@ -55,6 +55,7 @@ class SealedValues:
             "projects": self._project,
             "secrets": self._secret,
             "secret_versions": self._version,
+            "mints": self._mint,
             "webhooks": self._webhook,
             "audit_signers": self._signer,
             "engines": self._engine,
@@ -71,6 +72,12 @@ class SealedValues:
         project, name = self._secrets.get(guid, ("", guid))
         if isinstance(sealed := row[SEALED], bytes) and isinstance(version, int):
             self._add(sealed, Binding(project, guid, version=version), f"secret {name}")
+
+    def _mint(self, row: Mapping[str, object]) -> None:
+        _, name = self._secrets.get(str(row["secret_guid"]), ("", str(row["secret_guid"])))
+        if isinstance(sealed := row[SEALED], bytes):
+            binding = Binding(str(row["project_guid"]), str(row["guid"]), version=1)
+            self._add(sealed, binding, f"parent credential of secret {name}")
 
     def _webhook(self, row: Mapping[str, object]) -> None:
         project, guid = str(row["project_guid"]), str(row["guid"])
@@ -99,4 +106,4 @@ def tables_looked_at() -> frozenset[str]:
 
 def sealed_tables() -> frozenset[str]:
     """Return the tables whose sealed values are known here; a test compares them with the schema."""
-    return frozenset({"secret_versions", "webhooks", "engines", "audit_signers"})
+    return frozenset({"secret_versions", "mints", "webhooks", "engines", "audit_signers"})

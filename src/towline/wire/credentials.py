@@ -19,7 +19,7 @@ from towline.domain.doors import ExportFormat
 from towline.domain.errors import InvalidInput
 from towline.domain.image import ImageReference
 from towline.ports import PullToken, ResolvedCredential
-from towline.wire.metadata import rfc3339
+from towline.wire.metadata import rfc3339, rfc3339_or_none
 from towline.wire.problems import read, required
 
 _encode = msgspec.json.Encoder().encode
@@ -40,7 +40,10 @@ class StoreIn(ServerIn):
 
 
 class CredentialDocument(msgspec.Struct, rename="camel", omit_defaults=True):
-    """A credential on its way to a tool. ``offlineMinutes``: how long it may be kept for bad times."""
+    """A credential on its way to a tool. ``offlineMinutes``: how long it may be kept for bad times.
+
+    ``expiresAt`` is known of credentials that Towline mints.
+    """
 
     server_url: str = msgspec.field(name="serverURL")
     username: str
@@ -48,6 +51,7 @@ class CredentialDocument(msgspec.Struct, rename="camel", omit_defaults=True):
     name: str
     version: int
     offline_minutes: int = 0
+    expires_at: str | None = None
 
 
 class RegistriesDocument(msgspec.Struct):
@@ -145,6 +149,7 @@ def credential_document(
             name=name,
             version=resolved.secret_version,
             offline_minutes=offline_minutes,
+            expires_at=rfc3339_or_none(resolved.expires_at),
         )
     )
 

@@ -14,6 +14,7 @@ from towline.domain.secret import (
     DOCKER_KEYS,
     DockerDraft,
     DockerSecret,
+    MintDraft,
     OpaqueDraft,
     OpaqueSecret,
     Secret,
@@ -29,6 +30,14 @@ from towline.wire.metadata import (
     in_project,
     name_in,
 )
+from towline.wire.mints import (
+    MintDocument,
+    MintedDocument,
+    MintIn,
+    mint_document,
+    mint_draft,
+    minted_document,
+)
 from towline.wire.problems import read, required
 from towline.wire.proofs import StandingDocument, standing_document
 
@@ -37,12 +46,13 @@ _encode = msgspec.json.Encoder().encode
 
 
 class DockerIn(msgspec.Struct):
-    """``spec.docker`` as clients send it."""
+    """``spec.docker`` as clients send it; with ``mint`` username and password are made, not sent."""
 
     registry: str | None = None
     username: str | None = None
     email: str | None = None
     password: str | None = None
+    mint: MintIn | None = None
 
 
 class SecretSpecIn(msgspec.Struct):
@@ -63,11 +73,12 @@ class SecretIn(Inbound):
 
 
 class DockerDocument(msgspec.Struct):
-    """``spec.docker`` of answers; without the password."""
+    """``spec.docker`` of answers; without the password. ``mint``: how Towline makes it, where it does."""
 
     registry: str
     username: str
     email: str
+    mint: MintDocument | msgspec.UnsetType = msgspec.UNSET
 
 
 class SecretSpecDocument(msgspec.Struct, omit_defaults=True):
@@ -76,6 +87,12 @@ class SecretSpecDocument(msgspec.Struct, omit_defaults=True):
     type: Literal["Docker", "Opaque"]
     docker: DockerDocument | None = None
     secret_keys: list[str] | None = msgspec.field(default=None, name="secretKeys")
+
+
+class SecretStatusDocument(StandingDocument, omit_defaults=True):
+    """How a secret stands; ``mint`` where Towline makes its login."""
+
+    mint: MintedDocument | None = None
 
 
 class SecretDocument(msgspec.Struct, omit_defaults=True):
@@ -88,7 +105,7 @@ class SecretDocument(msgspec.Struct, omit_defaults=True):
     kind: Literal["Secret"]
     metadata: Metadata
     spec: SecretSpecDocument
-    status: StandingDocument | None = None
+    status: SecretStatusDocument | None = None
 
 
 def draft(body: bytes, *, name: str | None = None) -> SecretDraft:
@@ -121,11 +138,14 @@ def present(secret: Secret, project: Project, organization: Organization) -> byt
             spec = SecretSpecDocument(
                 type="Docker",
                 docker=DockerDocument(
-                    registry=secret.registry.key, username=secret.username, email=secret.email
+                    registry=secret.registry.key,
+                    username=secret.username,
+                    email=secret.email,
+                    mint=msgspec.UNSET if secret.mint is None else mint_document(secret.mint),
                 ),
                 secret_keys=list(DOCKER_KEYS),
             )
-            return _document(metadata, spec, status=standing_document(secret.standing, secret.shape))
+            return _document(metadata, spec, status=_status(secret))
         case OpaqueSecret():
             spec = SecretSpecDocument(type="Opaque", secret_keys=list(secret.keys))
             return _document(metadata, spec, status=_trouble(secret))
@@ -148,12 +168,14 @@ def present_public(secret: Secret, project: Project, organization: Organization)
     return _document(_metadata(secret, project, organization), spec)
 
 
-def _docker(name: str, spec: SecretSpecIn, labels: dict[str, str]) -> DockerDraft:
+def _docker(name: str, spec: SecretSpecIn, labels: dict[str, str]) -> DockerDraft | MintDraft:
     if spec.data:
         raise InvalidInput(
             "spec.data", problem="does not belong into a Docker secret", rule="give spec.docker alone"
         )
     docker = required(spec.docker, field="spec.docker", rule="give registry, username, password and email")
+    if docker.mint is not None:
+        return _minted(name, docker, docker.mint, labels)
     return DockerDraft.checked(
         name,
         registry=docker.registry or "",
@@ -162,6 +184,16 @@ def _docker(name: str, spec: SecretSpecIn, labels: dict[str, str]) -> DockerDraf
         email=required(docker.email, field="spec.docker.email"),
         labels=labels,
     )
+
+
+def _minted(name: str, docker: DockerIn, mint: MintIn, labels: dict[str, str]) -> MintDraft:
+    """Return a draft whose login is minted; what answers tell of the login is let pass, a password is not."""
+    if docker.password:
+        raise InvalidInput(
+            "spec.docker.password", problem="goes not with spec.docker.mint", rule="leave one of them out"
+        )
+    email = required(docker.email, field="spec.docker.email")
+    return mint_draft(name, mint, registry=docker.registry or "", email=email, labels=labels)
 
 
 def _opaque(name: str, spec: SecretSpecIn, labels: dict[str, str]) -> OpaqueDraft:
@@ -187,15 +219,23 @@ def _metadata(secret: Secret, project: Project, organization: Organization) -> M
     )
 
 
-def _trouble(secret: OpaqueSecret) -> StandingDocument | None:
+def _status(secret: DockerSecret) -> SecretStatusDocument:
+    standing = standing_document(secret.standing, secret.shape)
+    minted = None if secret.mint is None else minted_document(secret.mint)
+    return SecretStatusDocument(**msgspec.structs.asdict(standing), mint=minted)
+
+
+def _trouble(secret: OpaqueSecret) -> SecretStatusDocument | None:
     """Return why an opaque secret's value cannot be opened; None as long as it can."""
     if secret.finding is None:
         return None
-    return standing_document(Standing(finding=secret.finding), Shape())
+    return SecretStatusDocument(
+        **msgspec.structs.asdict(standing_document(Standing(finding=secret.finding), Shape()))
+    )
 
 
 def _document(
-    metadata: Metadata, spec: SecretSpecDocument, *, status: StandingDocument | None = None
+    metadata: Metadata, spec: SecretSpecDocument, *, status: SecretStatusDocument | None = None
 ) -> bytes:
     return _encode(
         SecretDocument(api_version=API_VERSION, kind="Secret", metadata=metadata, spec=spec, status=status)

@@ -35,6 +35,15 @@ _PLACES = {
         key="v.key_id",
         update="UPDATE secret_versions SET sealed = ?, key_id = ? WHERE secret_guid = ? AND sealed = ?",
     ),
+    "parent credential": _Place(
+        "SELECT key_id, count(*) FROM mints WHERE key_id IS NOT NULL GROUP BY key_id",
+        "SELECT m.secret_guid, m.project_guid, m.guid, 1, m.sealed, m.key_id, s.name, p.name"
+        " FROM mints AS m JOIN secrets AS s ON s.guid = m.secret_guid"
+        " JOIN projects AS p ON p.guid = m.project_guid WHERE 1 = 1",
+        place="m.secret_guid",
+        key="m.key_id",
+        update="UPDATE mints SET sealed = ?, key_id = ? WHERE secret_guid = ? AND sealed = ?",
+    ),
     "webhook": _Place(
         "SELECT key_id, count(*) FROM webhooks WHERE key_id IS NOT NULL GROUP BY key_id",
         "SELECT w.guid, w.project_guid, w.guid, 1, w.sealed, w.key_id, w.name, p.name"

@@ -87,6 +87,23 @@ class Secrets:
         )
         self._add_version(record)
 
+    def renew(self, record: SecretRecord) -> None:
+        """Put the next version in place of the present one, without history; see the port."""
+        metadata = record.secret.metadata
+        before = self._connection.execute(
+            "SELECT version FROM secrets WHERE guid = ?", (metadata.guid,)
+        ).fetchone()
+        if before is None:
+            raise NotFound("secret", metadata.name)
+        self._connection.execute(
+            "UPDATE secrets SET version = ?, body = ?, document = ? WHERE guid = ?",
+            (metadata.version, text(record.secret), record.document, metadata.guid),
+        )
+        self._connection.execute(
+            "DELETE FROM secret_versions WHERE secret_guid = ? AND version = ?", (metadata.guid, *before)
+        )
+        self._add_version(record)
+
     def remove(self, project_guid: str, name: str) -> SecretRecord | None:
         """Delete a secret with all versions; see the port."""
         record = self.get(project_guid, name)

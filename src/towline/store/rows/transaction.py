@@ -16,6 +16,7 @@ from towline.store.rows.joining import Identities, Invitations
 from towline.store.rows.keys import Keys
 from towline.store.rows.leases import Leases
 from towline.store.rows.marks import Marks
+from towline.store.rows.mints import Mints
 from towline.store.rows.mirrors import Mirrors
 from towline.store.rows.packages import Packages
 from towline.store.rows.proofs import Proofs
@@ -34,6 +35,7 @@ class AllRows:
 
     def __init__(self, connection: Connection) -> None:
         self.secrets = Secrets(connection)
+        self.mints = Mints(connection)
         self.packages = Packages(connection)
         self.deployments = Deployments(connection)
         self.accounts = Accounts(connection)
