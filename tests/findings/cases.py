@@ -61,6 +61,17 @@ class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tls: Tls = "trusted"
 
 
+class Minted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the login of ``ask.login`` is minted; without ``key`` one is made of ``username`` and ``password``.
+
+    Keys that are signed with are made for the run.
+    """
+
+    kind: str
+    settings: dict[str, str] = {}
+    key: str = ""
+
+
 class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What Towline is asked: an ``image``, or a ``login`` at a registry's address.
 
@@ -79,6 +90,7 @@ class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deny_private: bool = False
     allow_loopback: bool = True
     patience: float = 20.0
+    mint: Minted | None = None
 
     def __post_init__(self) -> None:
         if bool(self.image) == bool(self.login):

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from findings.authority import Authority
 from findings.cases import Case, Expect
+from findings.minted import minted
 from findings.stage import Stage, staged
 from towline.dialing import Lookup, system_lookup
 from towline.domain.credential import Credential, Password
@@ -75,7 +76,13 @@ async def ask(case: Case, *, ca_pem: str, lookup: Lookup = system_lookup) -> Ans
     try:
         if wish.login:
             address = RegistryAddress.parse(wish.login)
-            return await registry.prover.login(address, _access(case, address.netloc, ca_pem))
+            access = _access(case, address.netloc, ca_pem)
+            if wish.mint is not None:
+                login = await minted(case, registry, ca_pem=ca_pem)
+                if isinstance(login, Answer):
+                    return login
+                access = replace(access, credential=login)
+            return await registry.prover.login(address, access)
         image = ImageReference.parse(wish.image)
         access = _access(case, image.registry, ca_pem)
         return await registry.prover.image(image, access, platform=Platform(*wish.platform.split("/")))

@@ -32,7 +32,7 @@ ROOM = Path(towline.registry.__file__).parent
 
 
 def findings_of_the_room() -> set[FindingCode]:
-    text = "".join(path.read_text() for path in ROOM.glob("*.py"))
+    text = "".join(path.read_text() for path in ROOM.rglob("*.py"))
     return {FindingCode[name] for name in re.findall(r"FindingCode\.([A-Z_]+)", text)}
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from towline.cli import findings, flags, secret_export, secret_import, secret_mirror, secret_uses
+from towline.cli import (
+    findings,
+    flags,
+    secret_export,
+    secret_import,
+    secret_minting,
+    secret_mirror,
+    secret_uses,
+)
 from towline.cli.client import opened, part
 from towline.cli.documents import at, documents_at, text_at
 from towline.cli.output import say, show, show_one, tell
@@ -25,6 +33,8 @@ examples:
       --registry https://registry.example.com --username robot --password-stdin
   printf %s "$TOKEN" | towline secret create hub --docker-hub --username jane --password-stdin
   towline secret create app-keys --opaque --from-env-file .env
+  aws iam create-access-key --user-name puller | towline secret create ecr --mint ecr --mint-key-file - \\
+      --registry 123456789012.dkr.ecr.eu-west-1.amazonaws.com
   towline secret uses my-registry --since 2026-01-01
   towline secret verify my-registry --image registry.example.com/team/app:1.0
   towline secret export my-registry --format kubernetes --namespace prod --reveal | kubectl apply -f -
@@ -37,9 +47,13 @@ _UNCERTAIN = 8
 _CREATES = """\
 printf %s "$PASSWORD" | towline secret create my-registry --registry registry.example.com:5000 \\
       --username robot --password-stdin
+  towline secret create google --mint google --mint-key-file key.json --registry europe-west1-docker.pkg.dev
+  towline secret create ghcr --mint github-app --mint-key-file app.pem --registry ghcr.io \\
+      --mint-setting app-id=123456 --mint-setting installation-id=4711
   towline secret create app-keys --opaque --from-file TLS_KEY=key.pem"""
 _UPDATES = """\
 printf %s "$PASSWORD" | towline secret update my-registry --password-stdin
+  towline secret update google --mint-key-file new-key.json
   towline secret update app-keys --opaque --from-file TLS_KEY=key.pem"""
 
 
@@ -103,6 +117,7 @@ def _value_flags(parser: argparse.ArgumentParser) -> None:
     docker.add_argument(
         "--require-verified", action="store_true", help="save only if the registry accepts the credential"
     )
+    secret_minting.add(parser)
     opaque = parser.add_argument_group("opaque secret")
     opaque.add_argument("--opaque", action="store_true", help="keep keys and values instead")
     opaque.add_argument("--from-env-file", metavar="FILE", help="lines KEY=VALUE; - reads standard input")
@@ -181,6 +196,7 @@ def _details(secret: Document) -> list[tuple[str, str]]:
         ("Registry", text_at(secret, "spec", "docker", "registry")),
         ("Username", text_at(secret, "spec", "docker", "username")),
         ("E-mail", text_at(secret, "spec", "docker", "email")),
+        *secret_minting.minting_details(secret),
         ("Keys", ", ".join(map(str, keys)) if isinstance(keys, list) else ""),
         ("Verdict", _verdict(secret)),
         ("Since", text_at(secret, "status", "since")),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from towline.cli import flags
 from towline.cli.documents import text_at
 from towline.cli.failure import Failure
+from towline.cli.secret_minting import mint_asked
 
 if TYPE_CHECKING:
     import argparse
@@ -46,18 +47,21 @@ def _docker(args: argparse.Namespace, client: Client, present: Document) -> Docu
     if args.from_env_file or args.from_file:
         raise Failure("--from-env-file and --from-file belong to --opaque", code=2)
     registry = _DOCKER_HUB if args.docker_hub else args.registry or text_at(present, "registry")
-    username = args.username or text_at(present, "username")
     if not registry:
         raise Failure(
             "say where the images are: --registry URL or --docker-hub; or keep keys with --opaque", code=2
         )
+    email = args.email or text_at(present, "email") or own_address(client)
+    if (mint := mint_asked(args, present)) is not None:
+        return {"type": "Docker", "docker": {"registry": registry, "email": email, "mint": mint}}
+    username = args.username or text_at(present, "username")
     if not username:
         raise Failure("--username is missing", code=2)
     docker = {
         "registry": registry,
         "username": username,
         "password": flags.read_password(args),
-        "email": args.email or text_at(present, "email") or own_address(client),
+        "email": email,
     }
     return {"type": "Docker", "docker": docker}
 
@@ -68,7 +72,8 @@ def own_address(client: Client) -> str:
 
 
 def _opaque(args: argparse.Namespace) -> Document:
-    if args.registry or args.docker_hub or args.username or args.password_stdin or args.require_verified:
+    docker = (args.registry, args.docker_hub, args.username, args.password_stdin, args.require_verified)
+    if any((*docker, args.mint, args.mint_key_file, args.mint_setting)):
         raise Failure("--opaque goes with --from-env-file and --from-file alone", code=2)
     data: dict[str, str] = {}
     if args.from_env_file:

@@ -27,7 +27,7 @@ MOST_KEY = 32 << 10
 _FIRST_PAUSE = timedelta(seconds=30)
 _LONGEST_PAUSE = timedelta(minutes=30)
 _PAUSE_FOR_PEOPLE = timedelta(hours=1)
-_LEAST_LIFE = timedelta(minutes=1)
+_LEAST_PAUSE = timedelta(seconds=1)
 
 
 class MintKind(StrEnum):
@@ -196,8 +196,8 @@ class Minted:
 
     def renewed(self, grant: Grant, *, chance: float) -> Self:
         """Return how it stands with a new login, which is renewed after about two thirds of its life."""
-        life = max(grant.expires_at - grant.minted_at, _LEAST_LIFE)
-        renews_at = grant.minted_at + life * (2 / 3) * (0.95 + 0.1 * chance)
+        pause = (grant.expires_at - grant.minted_at) * (2 / 3) * (0.95 + 0.1 * chance)
+        renews_at = grant.minted_at + max(pause, _LEAST_PAUSE)
         return type(self)(
             self.mint, grant.minted_at, grant.expires_at, renews_at=renews_at, entered=self.entered
         )

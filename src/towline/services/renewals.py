@@ -28,7 +28,7 @@ from towline.services.audit import entry_by
 from towline.services.people import organization_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from towline.domain.audit import AuditEntry
     from towline.domain.minting import Grant, Minted
@@ -48,15 +48,13 @@ if TYPE_CHECKING:
     from towline.services.proofs import Proofs
     from towline.services.tally import Tally
 
-    Sleep = Callable[[float], Awaitable[object]]
-
 log = structlog.get_logger("towline.renewals")
 
 ACTOR = "schedule"
 MOST_AT_ONCE = 16
 BATCH = 256
 CLAIM = timedelta(minutes=5)
-LONGEST_SLEEP = 30.0
+LONGEST_WAIT = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,6 @@ class Renewals:
         new_guid: NewGuid,
         chance: Callable[[], float],
         tally: Tally,
-        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._store = store
         self._vault = vault
@@ -97,17 +94,20 @@ class Renewals:
         self._new_guid = new_guid
         self._chance = chance
         self._tally = tally
-        self._sleep = sleep
 
     async def run(self) -> None:
-        """Renew what is due and sleep until the next; does not return."""
+        """Renew what is due and wait for the bell or the next; does not return."""
+        listener = self._bell.listen()
         while True:
             if not await self.round():
-                await self._sleep(await self._pause())
+                await listener.heard(await self._pause())
 
     async def round(self) -> int:
         """Renew one batch of what is due; return how many that were."""
         now = self._clock()
+        due = await self._store.read(lambda tx: tx.mints.next_due())
+        if due is None or due > now:
+            return 0
         claimed = await self._store.write(lambda tx: tx.mints.claim(now=now, until=now + CLAIM, most=BATCH))
         room = asyncio.Semaphore(MOST_AT_ONCE)
         await asyncio.gather(*(self._one(due, room=room) for due in claimed))
@@ -279,11 +279,11 @@ class Renewals:
         )
 
     async def _pause(self) -> float:
-        """Return how many seconds to sleep: until the next renewal is due, at most half a minute."""
+        """Return how many seconds to wait: until the next renewal is due, at most a minute."""
         due = await self._store.read(lambda tx: tx.mints.next_due())
         if due is None:
-            return LONGEST_SLEEP
-        return min(LONGEST_SLEEP, max(0.1, (due - self._clock()).total_seconds()))
+            return LONGEST_WAIT
+        return min(LONGEST_WAIT, max(0.1, (due - self._clock()).total_seconds()))
 
 
 def _why_not(tried: Tried, has_ended: bool) -> Finding | None:  # noqa: FBT001  (a fact, asked once)
