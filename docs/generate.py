@@ -13,6 +13,7 @@ from towline.console import pages as console_pages
 from towline.console.visit import Room
 from towline.domain.account import Permission
 from towline.domain.causes import CAUSES, Remedy
+from towline.domain.minting import MINTS
 from towline.domain.provider_pages import PAGES
 from towline.domain.provider_table import PROVIDERS
 from towline.domain.providers import Provider
@@ -43,6 +44,7 @@ def pages() -> dict[str, str]:
     return {
         "findings.md": _findings(),
         "providers.md": _providers(),
+        "minting.md": _minting(),
         "cli.md": cli_page(),
         "rio.md": _rio(),
         "error-codes.md": _error_codes(),
@@ -71,6 +73,24 @@ def _findings() -> str:
             + f"- Fix: {cause.fix}\n"
             + (f"- Command: `{cause.command}`\n" if cause.command else "")
             + f"- Error code: `{cause.error_code}`\n- Mended: {remedy}\n"
+        )
+    return _MADE + intro + "".join(sections)
+
+
+def _minting() -> str:
+    intro = (
+        "# Minting\n\nHow Towline makes registries' short-lived logins: what each kind wants as its key, and its settings. "
+        "[How to use it](../how-to/minted-credentials.md).\n"
+    )
+    sections = []
+    for kind, facts in MINTS.items():
+        rows = "".join(
+            f"| `{name}` | {setting.help} | {'yes' if setting.required else ''} |\n"
+            for name, setting in facts.settings.items()
+        )
+        sections.append(
+            f"\n## {kind.value}\n\n{facts.title}: {facts.token}, for the user `{facts.username}`.\n\n"
+            f"- Key: {facts.key}\n\n| setting | meaning | required |\n|---|---|---|\n{rows}"
         )
     return _MADE + intro + "".join(sections)
 

@@ -163,9 +163,7 @@ def services_on(parts: Parts) -> Services:
     )
     tally = Tally()
     proofs = _proofs(parts, tally)
-    minting = Minting(store=store, mint=parts.mint, proofs=proofs, clock=utc_now)
-    renewals = _renewals(parts, proofs, minting, tally)
-    secrets = _secrets(parts, proofs, minting, renewals)
+    secrets, renewals = _secrets(parts, proofs, tally)
     maker = InvitationMaker(clock=utc_now, new_guid=new_guid, new_token=_new_token)
     return Services(
         accounts=accounts,
@@ -370,8 +368,10 @@ def _renewals(parts: Parts, proofs: Proofs, minting: Minting, tally: Tally) -> R
     )
 
 
-def _secrets(parts: Parts, proofs: Proofs, minting: Minting, renewals: Renewals) -> Secrets:
-    return Secrets(
+def _secrets(parts: Parts, proofs: Proofs, tally: Tally) -> tuple[Secrets, Renewals]:
+    minting = Minting(store=parts.store, mint=parts.mint, proofs=proofs, clock=utc_now)
+    renewals = _renewals(parts, proofs, minting, tally)
+    secrets = Secrets(
         store=parts.store,
         vault=parts.vault,
         keychain=parts.keychain,
@@ -385,6 +385,7 @@ def _secrets(parts: Parts, proofs: Proofs, minting: Minting, renewals: Renewals)
         new_guid=new_guid,
         chance=random.random,
     )
+    return secrets, renewals
 
 
 def _webhooks(parts: Parts) -> Webhooks:

@@ -15,6 +15,7 @@ from parts.world import JANE, JANES_PASSWORD
 from towline.cli import COMMANDS, EXIT_CODES, hints
 from towline.cli.reference import verbs_of
 from towline.domain.findings import FindingCode
+from towline.domain.minting import MintKind
 from towline.domain.proof import Verdict
 
 if TYPE_CHECKING:
@@ -183,6 +184,36 @@ def test_a_taken_name_a_missing_name_and_a_bad_name_have_their_exit_codes(jane: 
     assert create(jane, "taken").returncode == 4
     assert jane.towline("secret", "show", "missing").returncode == 3
     assert create(jane, "Bad_Name").returncode == 2
+
+
+def test_a_minted_secret_is_made_from_a_file_and_shown_with_its_end(live: Live, jane: Shell) -> None:
+    live.world.mint.registry = live.world.prover.registry("ecr.example.com", AWS="nothing yet")
+    key = "AKIA-OBVIOUSLY-A-TEST"
+    words = ("ecr", "--registry", "ecr.example.com", "--mint", "ecr", "--mint-key-file")
+    setting = ("--mint-setting", "region=eu-west-1")
+    assert jane.towline("secret", "create", *words, "missing.json", *setting).returncode == 2
+    assert (
+        jane.towline("secret", "create", *words, "-", "--mint-setting", "region", stdin=key).returncode == 2
+    )
+    assert jane.towline("secret", "create", *words, "-", "--username", "AWS", stdin=key).returncode == 2
+    done = jane.towline("secret", "create", *words, "-", *setting, "--require-verified", stdin=key)
+    assert done.returncode == 0, done.stderr
+    assert key not in done.stdout + done.stderr
+    shown = jane.towline("secret", "show", "ecr").stdout
+    for said in ("Towline (ecr)", "region=eu-west-1", "2026-01-02T00:00:00Z", "2026-01-01T20:00:00Z"):
+        assert said in shown
+    update = ("secret", "update", "ecr")
+    assert "--mint-key-file" in jane.towline(*update, "--email", "ops@example.com").stderr
+    assert jane.towline(*update, "--mint-key-file", "-", stdin="AKIA-ANOTHER").returncode == 0
+    assert live.world.mint.orders[-1].key.reveal() == "AKIA-ANOTHER"
+    assert live.world.mint.orders[-1].mint.settings == {"region": "eu-west-1"}
+    assert jane.towline(*update, "--username", "u", "--password-stdin", stdin="typed").returncode == 0
+    assert "Towline (ecr)" not in jane.towline("secret", "show", "ecr").stdout
+
+
+def test_the_help_names_every_kind_of_minting(jane: Shell) -> None:
+    text = jane.towline("secret", "create", "--help").stdout
+    assert [kind for kind in MintKind if kind.value not in text] == []
 
 
 def test_opaque_secrets_come_from_env_files_and_files(jane: Shell) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 from structlog.testing import capture_logs
 from test_reconciler import REGISTRY, deploy, reconciling, running, secret, seen, until, world
 
+from parts.world import mint_draft
 from towline.domain.causes import FindingCode
 from towline.domain.credential import Credential, Password
 from towline.domain.errors import EngineFailed
@@ -63,6 +65,23 @@ async def test_a_secret_that_does_not_prove_stays_out_of_what_runs(world):
         await secret(world, "right", replace=True)
         await until(lambda: len(world.engine.applied) == 2)
     assert passwords(world) == [Password("right"), Password("right")]
+
+
+async def test_a_minted_login_reaches_an_engine_that_keeps_it_before_the_old_one_ends(world):
+    world.engine.keeps_credentials = True
+    world.mint.registry = world.prover.registries[REGISTRY]
+    await world.secrets.create(world.access, mint_draft(registry=REGISTRY))
+    await deploy(world)
+    async with reconciling(world) as reconciler:
+        await seen(world, running)
+        while reconciler.walks:  # noqa: ASYNC110  (a walk that ends tells nobody)
+            await asyncio.sleep(0.005)
+        world.clock.advance(seconds=world.mint.life.total_seconds() * 0.7)
+        assert await world.renewals.round() == 1
+        await until(lambda: len(world.engine.applied) == 2)
+        await seen(world, lambda status: running(status) and status.credentials.endswith(":1+2"))
+    assert passwords(world) == [Password("minted-1"), Password("minted-2")]
+    assert set(world.engine.started.values()) == {1}, "what runs is not started again"
 
 
 async def test_a_renewal_that_the_engine_could_not_do_is_tried_again(world):

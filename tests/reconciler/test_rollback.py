@@ -1,9 +1,11 @@
 """An update that takes the place of what runs, and ends itself: what ran runs again, and is told."""
 
+import asyncio
+
 import pytest
 from test_reconciler import IMAGE, REGISTRY, failing, reconciling, running, secret, seen, until
 
-from parts.world import small_world
+from parts.world import mint_draft, small_world
 from towline.domain.causes import FindingCode
 from towline.domain.deployment import DeploymentDraft, Phase, Status
 from towline.domain.errors import EngineFailed
@@ -64,6 +66,10 @@ def starts(world, made, generation: int) -> int:
     return world.engine.started[made.guid, generation, "app", 0]
 
 
+async def waiting(world) -> int:
+    return await world.store.read(lambda tx: tx.deployments.waiting(world.clock()))
+
+
 @pytest.mark.parametrize("state", [ReplicaState.BACKING_OFF, ReplicaState.EXITED])
 async def test_what_ran_runs_again_and_status_and_event_say_why(world, state):
     async with reconciling(world, stable=STABLE):
@@ -109,6 +115,23 @@ async def test_a_changed_secret_is_reason_to_try_again(world):
         await until(lambda: generations(world, made) == {2})
         await stable(world, 2)
     assert await generations_held(world) == {2}
+
+
+async def test_a_renewed_login_is_none_and_a_new_parent_credential_is(world):
+    world.mint.registry = world.prover.registries[REGISTRY]
+    async with reconciling(world, stable=STABLE) as reconciler:
+        made = await one_that_runs(world)
+        await world.secrets.replace(world.access, "pull", mint_draft(registry=REGISTRY))
+        await updated_and_ended(world, made)
+        guid = (await world.secrets.get(world.access, "pull")).metadata.guid
+        await world.renewals.renew(world.access.project.guid, guid, actor="test")
+        while reconciler.walks or await waiting(world):  # noqa: ASYNC110  (a walk that ends tells nobody)
+            await asyncio.sleep(0.005)
+        assert starts(world, made, 2) == 1
+        assert generations(world, made) == {1}
+        await world.secrets.replace(world.access, "pull", mint_draft(registry=REGISTRY, key="AKIA-NEW-TEST"))
+        await until(lambda: generations(world, made) == {2})
+        await stable(world, 2)
 
 
 async def test_an_engine_that_cannot_is_asked_again(world):

@@ -13,6 +13,7 @@ from rapyuta_io_sdk_v2.models import Secret as SdkSecret
 
 from towline.domain.account import Organization, Project
 from towline.domain.causes import FindingCode
+from towline.domain.credential import Credential, Password
 from towline.domain.deployment import (
     Deployment,
     DeploymentStatus,
@@ -24,6 +25,7 @@ from towline.domain.deployment import (
     Wish,
 )
 from towline.domain.findings import Exchange, Finding
+from towline.domain.minting import Grant, Mint, Minted, MintKind
 from towline.domain.package import Executable, PackageSpec, Runtime
 from towline.domain.proof import Answer, Standing, Verdict
 from towline.domain.registry import RegistryAddress
@@ -90,6 +92,24 @@ def test_a_docker_secret_is_shown_without_password_and_with_its_standing() -> No
             "milliseconds": 0,
         }
     ]
+
+
+def test_a_minted_secret_says_how_its_login_is_made_and_until_when_it_is_good() -> None:
+    grant = Grant(Credential("AWS", Password("minted")), NOON, NOON + timedelta(hours=12))
+    minted = Minted(Mint(MintKind.ECR, {"region": "eu-west-1"})).renewed(grant, chance=0.5)
+    minted = minted.failed(Finding(FindingCode.MINT_UNREACHABLE, "no answer"), now=NOON, chance=0.5)
+    document = shown(present(replace(SECRET, mint=minted), DEMO, ACME))
+    assert SdkSecret(**document).spec.docker.username == "robot"
+    assert document["spec"]["docker"]["mint"] == {"kind": "ecr", "settings": {"region": "eu-west-1"}}
+    told = document["status"]["mint"]
+    assert told.pop("finding")["code"] == "mint-unreachable"
+    assert told == {
+        "minted_at": "2026-01-01T12:00:00Z",
+        "valid_until": "2026-01-02T00:00:00Z",
+        "renews_at": "2026-01-01T12:00:30Z",
+        "failures": 1,
+    }
+    assert "mint" not in json.dumps(shown(present_public(replace(SECRET, mint=minted), DEMO, ACME)))
 
 
 def test_a_standing_that_could_not_be_checked_again_is_stale() -> None:

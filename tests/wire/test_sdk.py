@@ -167,6 +167,26 @@ def test_no_answer_holds_a_password_or_value(live: Live, client: Client) -> None
         assert '"data"' not in text
 
 
+def test_a_minted_secret_is_an_ordinary_one_to_the_sdk(live: Live, client: Client) -> None:
+    live.world.mint.registry = live.world.prover.registry("minted.example.com", AWS="nothing yet")
+    mint = {"kind": "ecr", "settings": {"region": "eu-west-1"}, "key": "AKIA-OBVIOUSLY-A-TEST"}
+    docker = {"registry": "minted.example.com", "email": "a@example.com", "mint": mint}
+    body = {"kind": "Secret", "metadata": {"name": "minted"}, "spec": {"type": "Docker", "docker": docker}}
+    answer = client.c.post(f"{live.url}/v2/secrets/", headers=live.headers(), json=body)
+    assert answer.status_code == 201, answer.text
+    assert "AKIA" not in answer.text
+    assert client.get_secret("minted").spec.docker.username == "AWS"
+    assert client.c.get(f"{live.url}/v2/secrets/minted/", headers=live.headers()).json()["status"]["mint"]
+    for wrong, field in (
+        ({**mint, "key": ""}, "spec.docker.mint.key"),
+        ({**mint, "kind": "gcr"}, "spec.docker.mint.kind"),
+        ({**mint, "settings": {}}, "spec.docker.mint.settings.region"),
+    ):
+        docker["mint"] = wrong
+        refused = client.c.put(f"{live.url}/v2/secrets/minted/", headers=live.headers(), json=body)
+        assert (refused.status_code, refused.json()["field"]) == (400, field)
+
+
 def test_an_opaque_secret_shows_its_keys_alone(client: Client) -> None:
     made = client.create_secret(opaque_secret("app-keys", API_KEY="abc123", DB_PASSWORD="hunter2"))
     assert made.spec.type == "Opaque"
