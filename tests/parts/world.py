@@ -336,7 +336,7 @@ async def _world(store: Store, present: Present, present_public: Present, *, vau
         login_wait=0.05,
     )
     mint = ScriptedMint()
-    minting = Minting(store=store, mint=mint, proofs=proofs, clock=clock, wait=0.05)
+    minting = Minting(store=store, mint=mint, proofs=proofs, clock=clock, wait=0.5)
     renewals = Renewals(
         store=store,
         vault=vault,
