@@ -42,6 +42,7 @@ from towline.services.pruning import Pruning
 from towline.services.rates import Rates
 from towline.services.registry_turns import RegistryTurnsOfAll
 from towline.services.reproofs import BATCH, BATCH_AMONG_OTHERS, Reproofs
+from towline.services.spreading import Spreading
 from towline.store.opening import hung, opened
 from towline.store.patient import PatientStore
 from towline.webserver import WebServer, web_settings
@@ -94,6 +95,7 @@ class Application:
     provider: OpenIdProvider | None
     leaving: Leaving
     leading: Leading
+    spreading: Spreading
     pruning: Pruning
     key_watch: KeyWatch
     audit_trail: AuditTrail
@@ -214,7 +216,7 @@ async def _wired(
             postman=courier, sign_in=sign_in_of(config, provider),
         )
     )  # fmt: skip
-    patient = PatientStore(store)
+    patient, leading = PatientStore(store), Leading(store=store, clock=utc_now, owner=owner)
     preparation = Preparation(store=patient, proofs=services.proofs, keychain=keychain, clock=utc_now)
     reconciling = Reconciling(
         patient, fleet, preparation, bell=bell, tally=services.tally, machine=machine, owner=owner
@@ -231,7 +233,8 @@ async def _wired(
         courier=courier,
         provider=provider,
         leaving=leaving,
-        leading=Leading(store=store, clock=utc_now, owner=owner),
+        leading=leading,
+        spreading=_spreading(reconciling, leading, store, bell),
         pruning=_pruning(config, services, patient),
         key_watch=KeyWatch(store=patient, custody=kept.custody, present=present, clock=utc_now),
         following=EngineFollowing(store=patient, vault=vault, doors=fleet),
@@ -248,6 +251,17 @@ async def _machine(config: Config, own: str, store: Store) -> str:
     if adopted := await store.write(lambda tx: tx.deployments.place_on(machine, engine=own)):
         log.info("deployments.adopted", machine=machine, deployments=adopted)
     return machine
+
+
+def _spreading(reconciling: Reconciling, leading: Leading, store: Store, bell: Bell) -> Spreading:
+    """Return what shares the added engines out among the servers on one database."""
+
+    def work(name: str) -> Callable[[], Awaitable[None]]:
+        return partial(_lasting, f"reconciling on {name}", reconciling.on(name))
+
+    return Spreading(
+        "engine", leading=leading, store=store, bell=bell, clock=utc_now, named=reconciling.added, work=work
+    )
 
 
 def _reproofs(config: Config, services: Services, store: Store) -> Reproofs:
@@ -351,9 +365,11 @@ def _shared_work(application: Application, *, alone: bool) -> Iterator[Coroutine
     """
     reconciling, mirrors = application.reconciling, application.mirrors
     if reconciling.here is not None:
-        yield _lasting("reconciling here", reconciling.here.run)
+        yield _lasting("reconciling here", reconciling.here)
+    if not alone:
+        yield application.spreading.run()
     works: dict[str, Callable[[], Awaitable[None]]] = {
-        "reconciler": reconciling.shared.run,
+        "reconciler": reconciling.alone if alone else reconciling.rest,
         "renewals": application.services.renewals.run,
         "pruning": application.pruning.run,
         "audit": application.audit_trail.run,

@@ -8,6 +8,7 @@ import pytest
 from store_samples import deployment, later
 
 from parts.fakes import NOON
+from towline.ports import Part
 from towline.services.leading import Leading
 
 
@@ -52,7 +53,7 @@ def embedded(name):
 
 async def claimed(store, machine, *, at=0.0):
     claims = await store.write(
-        lambda tx: tx.deployments.claim("o", now=later(at), until=later(at + 30), most=9, machine=machine)
+        lambda tx: tx.deployments.claim("o", now=later(at), until=later(at + 30), most=9, part=Part(machine))
     )
     return [each.deployment.name for each in claims]
 
@@ -60,9 +61,9 @@ async def claimed(store, machine, *, at=0.0):
 async def test_deployments_are_claimed_on_the_machine_where_they_live(store):
     await store.write(lambda tx: tx.deployments.add(embedded("here"), due=later(5), machine="m1"))
     await store.write(lambda tx: tx.deployments.add(deployment("anywhere"), due=later(7)))
-    assert await store.read(lambda tx: tx.deployments.next_due(machine="m1")) == later(5)
+    assert await store.read(lambda tx: tx.deployments.next_due(Part("m1"))) == later(5)
     assert await store.read(lambda tx: tx.deployments.next_due()) == later(7)
-    assert await store.read(lambda tx: tx.deployments.next_due(machine="m2")) is None
+    assert await store.read(lambda tx: tx.deployments.next_due(Part("m2"))) is None
     assert await store.read(lambda tx: tx.deployments.live_guids(engine="docker", machine="m1")) == set()
     assert await store.read(lambda tx: tx.deployments.live_guids(engine="embedded", machine="m1")) == {
         "dep-here"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from parts import counting, postgres
+from parts.kube.lab import running_kubernetes
 from parts.registry import free_port
 from parts.require import require
 from parts.server import EMAIL, Server, running_server, until
@@ -22,13 +23,18 @@ def database():
 
 
 @pytest.fixture(scope="module")
-def servers(database, tmp_path_factory):
+def address(database):
+    """The database of both servers."""
+    return database.database()
+
+
+@pytest.fixture(scope="module")
+def servers(address, tmp_path_factory):
     """Two servers with data folders of their own, the same database and the same keyring."""
     require("runc")
     require("root")
     keyring = tmp_path_factory.mktemp("keyring") / "keyring.json"
     Keyring.at(keyring)
-    address = database.database()
     settings = {
         "TOWLINE_DATABASE": address.url.replace("@", f":{postgres.PASSWORD}@", 1),
         "TOWLINE_KEYRING": keyring.read_text(),
@@ -107,6 +113,47 @@ def test_logins_that_failed_are_counted_by_all_servers_together(servers):
     wrong = {"email": EMAIL, "password": "not the password"}
     told = [server.ask("POST", "/user/login", wrong)[0] for server in servers * 6]
     assert told == [401] * 10 + [429] * 2
+
+
+@pytest.fixture
+def clusters(servers, tmp_path):
+    """Two clusters that both servers reach, as added engines."""
+    names = ("first", "second")
+    with ExitStack() as running:
+        for name in names:
+            (tmp_path / name).mkdir()
+            cluster = running.enter_context(running_kubernetes(tmp_path / name))
+            system = {"apiVersion": "v1", "kind": "Namespace", "metadata": {}}
+            cluster.api.objects.create(("namespaces", "", "kube-system"), system, manager="kube-apiserver")
+            spec = {"kind": "kubernetes", "kubeconfig": cluster.api.kubeconfig()}
+            body = {"kind": "Engine", "metadata": {"name": name}, "spec": spec}
+            servers[0].call("POST", "/v2/engines/", body)
+        yield names
+        for name in names:
+            servers[0].call("DELETE", f"/v2/engines/{name}/")
+
+
+def leaders(address):
+    """Return which server leads each of the added engines."""
+    with postgres.connected(address) as connection:
+        rows = connection.execute("SELECT name, owner FROM leases WHERE substr(name, 1, 7) = 'engine '")
+        return dict(rows.fetchall())
+
+
+def test_engines_are_led_by_one_server_each_and_by_the_other_when_it_dies(servers, clusters, address):
+    other = servers[1]
+
+    def led():
+        return leaders(address)
+
+    until(lambda: len(set(led().values())) == len(clusters) == len(led()), "each server to lead one")
+    before = led()
+    other.kill()
+    until(lambda: len(set(led().values())) == 1, "the other server to lead both")
+    [left] = set(led().values())
+    assert left in before.values()
+    other.start()
+    until(lambda: len(set(led().values())) == 2, "the server that is back to lead one again")
 
 
 def test_an_outage_is_told_with_its_cause_and_ends_by_itself_without_loss(servers, database):

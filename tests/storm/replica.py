@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import random
 import sys
 from pathlib import Path
 
@@ -16,10 +15,12 @@ from towline.domain.engine import EngineHealth
 from towline.keychain.service_accounts import ClusterTokens
 from towline.keychain.stored import StoredKeychain
 from towline.ports import Bell, OpenEngine, Store
-from towline.reconciler import Preparation, Reconciler
+from towline.reconciler import Preparation
 from towline.reconciler.walk import Pace
+from towline.reconciling import Reconciling
 from towline.services.bell import LocalBell
 from towline.services.leading import Leading
+from towline.services.spreading import Spreading
 from towline.store.address import DatabaseAddress
 from towline.store.keyring import Keyring
 from towline.store.opening import hung
@@ -32,24 +33,29 @@ LEASE = 2.0
 PACE = Pace(stable=0.2, lease=LEASE, progress=0.2)
 
 
-class OneEngine:
-    """The port Engines with the yard alone, which always answers."""
+YARDS = ("yard", "yard-b", "yard-c")
+"""The installation's own engine, and two that were added."""
 
-    own = "yard"
 
-    def __init__(self, engine: YardEngine) -> None:
-        self._engine = engine
+class Yards:
+    """The port Engines: yards whose sockets are in one folder, and that always answer."""
+
+    own = YARDS[0]
+
+    def __init__(self, folder: Path) -> None:
+        engines = {name: YardEngine(folder / name, clock=utc_now) for name in YARDS}
+        self._open = {name: OpenEngine(each, each, EngineHealth(utc_now())) for name, each in engines.items()}
 
     def all(self) -> dict[str, OpenEngine]:
-        """Return it."""
-        return {self.own: OpenEngine(self._engine, self._engine, EngineHealth(utc_now()))}
+        """Return them."""
+        return self._open
 
     def is_coming(self, name: str) -> bool:
-        """Whether it is not there yet, which it always is."""
-        return name != self.own
+        """Whether one is not there yet, which all are."""
+        return name not in self._open
 
 
-def services(store: Store, engine: YardEngine, bell: Bell) -> tuple[Services, StoredKeychain]:
+def services(store: Store, yards: Yards, bell: Bell) -> tuple[Services, StoredKeychain]:
     """Return every use case on a store, and the keychain."""
     vault = SealingVault(Keyring.fresh())
     keychain = StoredKeychain(store=store, vault=vault, clock=utc_now)
@@ -61,7 +67,7 @@ def services(store: Store, engine: YardEngine, bell: Bell) -> tuple[Services, St
         keychain=keychain,
         prover=prover,
         mint=ScriptedMint(),
-        engines=OneEngine(engine),
+        engines=yards,
         bell=bell,
         tokens=None,
         service_accounts=ClusterTokens(),
@@ -70,24 +76,29 @@ def services(store: Store, engine: YardEngine, bell: Bell) -> tuple[Services, St
     return services_on(parts), keychain
 
 
-async def work(address: DatabaseAddress, yard: Path) -> None:
-    """Reconcile for ever, when it is this server's turn to lead."""
+async def work(address: DatabaseAddress, folder: Path) -> None:
+    """Reconcile for ever what it is this server's turn to lead."""
     store = PatientStore(await PostgresStore.open(address, connections=3))
     async with hung(LocalBell(), address) as bell:
-        engine = YardEngine(yard, clock=utc_now)
-        made, keychain = services(store, engine, bell)
-        reconciler = Reconciler(
+        yards, owner = Yards(folder), str(os.getpid())
+        made, keychain = services(store, yards, bell)
+        preparation = Preparation(store=store, proofs=made.proofs, keychain=keychain, clock=utc_now)
+        reconciling = Reconciling(
+            store, yards, preparation, bell=bell, tally=made.tally, machine="", owner=owner, pace=PACE
+        )
+        leading = Leading(store=store, clock=utc_now, owner=owner, lease=LEASE)
+        spreading = Spreading(
+            "engine",
+            leading=leading,
             store=store,
-            engines=OneEngine(engine),
-            preparation=Preparation(store=store, proofs=made.proofs, keychain=keychain, clock=utc_now),
             bell=bell,
             clock=utc_now,
-            jitter=random.random,
-            owner=str(os.getpid()),
-            pace=PACE,
+            named=reconciling.added,
+            work=reconciling.on,
         )
-        leading = Leading(store=store, clock=utc_now, owner=str(os.getpid()), lease=LEASE)
-        await leading.lead("reconciler", reconciler.run)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(leading.lead("reconciler", reconciling.rest))
+            group.create_task(spreading.run())
 
 
 if __name__ == "__main__":

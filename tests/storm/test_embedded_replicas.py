@@ -21,6 +21,8 @@ from parts.server import Server, running_server, until
 from towline.store.keyring import Keyring
 
 CHANGES = int(os.environ.get("STORM_CHANGES", "60")) // 10
+RESTARTS = {CHANGES // 3, CHANGES * 2 // 3} if CHANGES >= 50 else {CHANGES // 2}
+"""After which changes the database is restarted: twice in the full storm."""
 SEED = int(os.environ.get("STORM_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
 SERVERS = 3
 VERSIONS = ("v1", "v2")
@@ -88,7 +90,7 @@ def test_each_deployment_has_its_one_container_on_one_machine(servers):
     for number in range(CHANGES):
         time.sleep(chance.uniform(0, 0.6))  # a random moment is what this test is about
         change(machines, chance, wished)
-        if number == CHANGES // 2:
+        if number in RESTARTS:
             database.stop("immediate")
             database.start()
         victim = chance.choice(machines)
@@ -102,7 +104,7 @@ def test_each_deployment_has_its_one_container_on_one_machine(servers):
             victim.process.send_signal(signal.SIGCONT)
             stops += 1
     told = f"seed {SEED}: {CHANGES} changes on embedded engines, {len(wished)} deployments in the end,"
-    told += f" {kills} kills, {stops} stops, 1 restart of the database"
+    told += f" {kills} kills, {stops} stops, {len(RESTARTS)} restarts of the database"
     first = machines[0]
     for server in machines:
         until(lambda each=server: each.ask("GET", "/readyz")[0] == 200, f"a server to be ready; {told}")

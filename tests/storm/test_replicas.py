@@ -1,4 +1,4 @@
-"""Three servers on one PostgreSQL and one engine, killed, stopped and woken, the database restarted.
+"""Three servers on one PostgreSQL and three engines, killed, stopped and woken, the database restarted.
 
 Afterwards every wish is so and nothing else is: no wish lost, no container started twice, no orphan.
 ``make storm`` does it with 500 changes and prints its counts, the tests with fewer.
@@ -12,11 +12,11 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from replica import LEASE, services
+from replica import LEASE, YARDS, Yards, services
 
 from parts import postgres
 from parts.require import require
@@ -25,6 +25,7 @@ from parts.yard import YardEngine
 from towline.domain.account import Permission, TokenLevel
 from towline.domain.credential import Password
 from towline.domain.deployment import Status
+from towline.domain.engine import EngineKind, EngineRecord, EngineSpec
 from towline.domain.listing import Page
 from towline.ports import DeploymentQuery
 from towline.services.bell import LocalBell
@@ -91,14 +92,18 @@ class Servers:
 
 @pytest.fixture
 def yard(tmp_path):
-    path = tmp_path / "yard.sock"
-    program = [sys.executable, "-m", "parts.yard", str(path)]
-    process = subprocess.Popen(program, cwd=HERE.parent, stdout=subprocess.PIPE)
-    process.stdout.readline()
-    yield path
-    process.kill()
-    process.wait()
-    process.stdout.close()
+    """The folder of the engines' sockets."""
+    processes = []
+    for name in YARDS:
+        program = [sys.executable, "-m", "parts.yard", str(tmp_path / name)]
+        processes.append(subprocess.Popen(program, cwd=HERE.parent, stdout=subprocess.PIPE))
+    for process in processes:
+        process.stdout.readline()
+    yield tmp_path
+    for process in processes:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 @pytest.fixture
@@ -115,7 +120,7 @@ async def world(server, yard):
     address = server.database()
     store = PatientStore(await PostgresStore.open(address, connections=2))
     async with hung(LocalBell(), address) as bell:
-        made, _ = services(store, YardEngine(yard, clock=utc_now), bell)
+        made, _ = services(store, Yards(yard), bell)
         profile = await made.accounts.create_user(
             email=JANE, password=Password(JANES_PASSWORD), organization="acme", project="demo"
         )
@@ -123,6 +128,9 @@ async def world(server, yard):
         who = await made.accounts.authenticate(token)
         access = await made.accounts.access(who, profile.projects[0][0].guid, permission=Permission.VIEW)
         await made.packages.create(access, package_draft())
+        for name in YARDS[1:]:
+            record = EngineRecord(name, name, EngineSpec(EngineKind.DOCKER, f"unix:///{name}"))
+            await store.write(lambda tx, record=record: tx.engines.add(record, b""))
         yield made, access, store, address
     await store.close()
 
@@ -167,7 +175,8 @@ async def change(made, access, chance, wished):
     """Deploy, update or delete; ``wished`` holds the generation that each name is to have."""
     name = f"d-{chance.randrange(CHANGES // 3)}"
     if name not in wished:
-        await made.deployments.create(access, deployment_draft(name))
+        draft = replace(deployment_draft(name), engine=chance.choice(YARDS))
+        await made.deployments.create(access, draft)
         wished[name] = 1
     elif chance.random() < 0.6:
         wished[name] = (await made.deployments.update(access, name, deployment_draft(name))).generation
@@ -178,14 +187,15 @@ async def change(made, access, chance, wished):
 
 async def counted(made, access, yard, wished, deadline):
     """Wait until all is as wished; return what is not so by then."""
-    engine = YardEngine(yard, clock=utc_now)
+    engines = [YardEngine(yard / name, clock=utc_now) for name in YARDS]
     while True:
         there = await everything(made, access)
         lost = {name: wrong for name, wrong in state(there, wished) if wrong}
         right = {(each.guid, wished[name]) for name, each in there.items() if name in wished}
-        orphans = [row for row in await engine.ask(ask="list") if tuple(row[:2]) not in right]
+        rows = [row for engine in engines for row in await engine.ask(ask="list")]
+        orphans = [row for row in rows if tuple(row[:2]) not in right]
         if (not lost and not orphans and set(there) == set(wished)) or time.monotonic() > deadline:
-            doubled = (await engine.ask(ask="count"))["doubled"]
+            doubled = [each for engine in engines for each in (await engine.ask(ask="count"))["doubled"]]
             return lost, orphans, doubled
         await asyncio.sleep(0.2)
 
@@ -213,25 +223,31 @@ async def everything(made, access):
 
 
 async def seconds_to_take_over(servers, store):
-    """Kill who leads; return how long it took until another did."""
-
-    owner, epoch = await store.read(leader)
+    """Kill who leads an engine; return how long it took until others led all that it had."""
+    before = await store.read(leaders)
+    owner = before[f"engine {YARDS[-1]}"][0]
     process = next(each for each in servers.running if str(each.pid) == owner)
     process.kill()
     process.wait()
     began = time.monotonic()
-    while (await store.read(leader))[1] == epoch:  # noqa: ASYNC110  (the database has no event for it)
+    while any(each[0] == owner for each in (await store.read(leaders)).values()):  # noqa: ASYNC110  (no event)
         await asyncio.sleep(0.05)
     return time.monotonic() - began
 
 
 async def first_lead(store):
-    """Return once one of the servers works."""
-    while await store.read(leader) is None:  # noqa: ASYNC110  (likewise)
+    """Return once the servers lead all engines, each at most one of the added ones."""
+    while True:
+        led = {name: owner for name, (owner, _) in (await store.read(leaders)).items()}
+        added = [led.get(f"engine {name}") for name in YARDS[1:]]
+        if "reconciler" in led and None not in added and len(set(added)) == len(added):
+            return
         await asyncio.sleep(0.05)
 
 
-def leader(tx):
-    """Return who leads, and for the how manieth time that changed."""
-    query = "SELECT owner, epoch FROM leases WHERE name = 'reconciler'"
-    return tx.leases._connection.execute(query).fetchone()
+def leaders(tx):
+    """Return who leads what, and for the how manieth time that changed."""
+    query = (
+        "SELECT name, owner, epoch FROM leases WHERE name = 'reconciler' OR substr(name, 1, 7) = 'engine '"
+    )
+    return {name: (owner, epoch) for name, owner, epoch in tx.leases._connection.execute(query).fetchall()}

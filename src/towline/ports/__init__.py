@@ -7,7 +7,7 @@ used, while a transaction is open.
 
 from towline.ports.account_rows import AccountRows, TenantRows
 from towline.ports.credentials import Binding, Facts, Keychain, ResolvedCredential, Signing, Vault
-from towline.ports.deployment_rows import Claim, DeploymentQuery, DeploymentRows
+from towline.ports.deployment_rows import EVERYWHERE, Claim, DeploymentQuery, DeploymentRows, Part
 from towline.ports.device_rows import DeviceLoginRows
 from towline.ports.door_rows import (
     DoorPolicyRows,
@@ -56,6 +56,7 @@ from towline.ports.secret_rows import (
 from towline.ports.store import Store, StoreFigures, Transaction
 
 __all__ = [
+    "EVERYWHERE",
     "AccountRows",
     "AuditRows",
     "Bell",
@@ -94,6 +95,7 @@ __all__ = [
     "NewGuid",
     "OpenEngine",
     "PackageRows",
+    "Part",
     "PasswordHasher",
     "Postman",
     "Present",

@@ -37,6 +37,22 @@ class Claim:
     """How often the deployment had been woken when it was claimed: the store's own mark."""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which deployments one reconciler moves: those on ``machine``, empty for what no machine has alone.
+
+    Of these only those on ``engine``, where one is named, and none on the engines ``but``.
+    """
+
+    machine: str = ""
+    engine: str = ""
+    but: tuple[str, ...] = ()
+
+
+EVERYWHERE = Part()
+"""All that is on no machine's own engine."""
+
+
 class DeploymentRows(Protocol):
     """Deployments of all projects: people's wishes, and the reconciler's leases and statuses."""
 
@@ -56,9 +72,9 @@ class DeploymentRows(Protocol):
         """Return a page in order of creation."""
 
     def claim(
-        self, owner: str, *, now: datetime, until: datetime, most: int, machine: str = ""
+        self, owner: str, *, now: datetime, until: datetime, most: int, part: Part = EVERYWHERE
     ) -> Sequence[Claim]:
-        """Take up to ``most`` deployments of a machine that are due and free, oldest due first."""
+        """Take up to ``most`` deployments of a part that are due and free, oldest due first."""
 
     def place_on(self, machine: str, *, engine: str) -> int:
         """Let deployments on an engine that live nowhere live on ``machine``; return how many."""
@@ -87,8 +103,8 @@ class DeploymentRows(Protocol):
     def waiting(self, now: datetime) -> int:
         """Return how many could be claimed now."""
 
-    def next_due(self, *, machine: str = "") -> datetime | None:
-        """Return when the next deployment of a machine can be claimed: due, and any lease on it run out."""
+    def next_due(self, part: Part = EVERYWHERE) -> datetime | None:
+        """Return when the next deployment of a part can be claimed: due, and any lease on it run out."""
 
     def using_secret(self, project_guid: str, secrets: Sequence[str]) -> Sequence[Deployment]:
         """Return the live deployments that name one of ``secrets`` (names or guids)."""

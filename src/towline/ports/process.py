@@ -44,6 +44,9 @@ class Throttle(Protocol):
 class Listener(Protocol):
     """One who waits for the bell; a ring between two waits is not lost."""
 
+    def wake(self) -> None:
+        """Let this one alone hear a ring."""
+
     async def heard(self, seconds: float) -> bool:
         """Wait for a ring since the last wait, at most so long; return whether it rang."""
 

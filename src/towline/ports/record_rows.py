@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -112,6 +113,14 @@ class RegistryRows(Protocol):
         """Return all of a project, by host."""
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Who has a lease, and until when."""
+
+    owner: str
+    until: datetime
+
+
 class LeaseRows(Protocol):
     """Who does what one server at a time does for all."""
 
@@ -130,7 +139,7 @@ class LeaseRows(Protocol):
     def drop(self, name: str, owner: str) -> None:
         """Give it back and forget that there was one; the next to take it begins with the first epoch."""
 
-    def holders(self, prefix: str, *, now: datetime) -> Mapping[str, str]:
+    def holders(self, prefix: str, *, now: datetime) -> Mapping[str, Held]:
         """Return who has each lease whose name begins so and that lasts, by what follows in its name."""
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from towline.ports import Part
 from towline.reconciler.tending import Tending
 from towline.reconciler.walk import Pace, Walk
 from towline.services.tally import Tally
@@ -31,7 +32,7 @@ FIRST_LOOKS = 2.0
 class Reconciler:
     """Moves deployments until it is cancelled; any number may run on one store.
 
-    It moves those that live on ``machine``: empty for engines that other servers reach as well.
+    It moves those of its ``part``, which is asked for each time as engines come and go.
     """
 
     def __init__(  # noqa: PLR0913  (what it is made of, by name)
@@ -44,7 +45,7 @@ class Reconciler:
         clock: Clock,
         jitter: Callable[[], float],
         owner: str,
-        machine: str = "",
+        part: Callable[[], Part] = Part,
         pace: Pace | None = None,
         tally: Tally | None = None,
     ) -> None:
@@ -55,7 +56,7 @@ class Reconciler:
         self._clock = clock
         self._jitter = jitter
         self._owner = owner
-        self._machine = machine
+        self._part = part
         self._engines = engines
         self._pace = pace or Pace()
         self._tally = tally or Tally()
@@ -85,7 +86,7 @@ class Reconciler:
 
     def _tend(self) -> Tending:
         return Tending(
-            self._engines, store=self._store, bell=self._bell, clock=self._clock, machine=self._machine
+            self._engines, store=self._store, bell=self._bell, clock=self._clock, machine=self._part().machine
         )
 
     async def _move(self) -> None:
@@ -102,27 +103,29 @@ class Reconciler:
         now = self._clock()
         if room <= 0 or not await self._is_due(now):
             return ()
-        until = now + timedelta(seconds=self._pace.lease)
+        until, part = now + timedelta(seconds=self._pace.lease), self._part()
         claims = await self._store.write(
-            lambda tx: tx.deployments.claim(
-                self._owner, now=now, until=until, most=room, machine=self._machine
-            )
+            lambda tx: tx.deployments.claim(self._owner, now=now, until=until, most=room, part=part)
         )
         self._tally.count("lease_changes", len(claims), change="claimed")
         return claims
 
     async def _is_due(self, now: datetime) -> bool:
         """Ask by reading first: an idle loop must not write."""
-        due = await self._store.read(lambda tx: tx.deployments.next_due(machine=self._machine))
+        due = await self._next_due()
         return due is not None and due <= now
 
     async def _seconds_to_next(self) -> float:
         if len(self._walks) >= MOST_WALKS:
             return LONGEST_SLEEP
-        due = await self._store.read(lambda tx: tx.deployments.next_due(machine=self._machine))
+        due = await self._next_due()
         if due is None:
             return LONGEST_SLEEP
         return min(max((due - self._clock()).total_seconds(), SHORTEST_SLEEP), LONGEST_SLEEP)
+
+    async def _next_due(self) -> datetime | None:
+        part = self._part()
+        return await self._store.read(lambda tx: tx.deployments.next_due(part))
 
     def _begin(self, claim: Claim) -> None:
         walk = Walk(

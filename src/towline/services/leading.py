@@ -41,22 +41,37 @@ class Leading:
         self._owner = owner
         self._lease = lease
 
+    @property
+    def owner(self) -> str:
+        """This server's own name."""
+        return self._owner
+
+    @property
+    def lease(self) -> float:
+        """Seconds for which it may be silent."""
+        return self._lease
+
     async def lead(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run ``work`` whenever this server holds the lease ``name``; cancel it when the lease is lost.
 
         Does not return. What ``work`` raises is raised; the next leader goes on with what it left unfinished.
         """
         while True:
-            began = self._now()
-            if (epoch := await self._taken(name)) is None:
+            if not await self.once(name, work):
                 await asyncio.sleep(await self._pause(name))
-                continue
-            log.info("lease.taken", lease=name, owner=self._owner, epoch=epoch)
-            try:
-                await self._work(name, epoch, work, began=began)
-            finally:
-                await self._give_back(name)
-            log.warning("lease.lost", lease=name, owner=self._owner, epoch=epoch)
+
+    async def once(self, name: str, work: Callable[[], Awaitable[None]]) -> bool:
+        """Run ``work`` if the lease can be had, and until it is lost; return whether it was had."""
+        began = self._now()
+        if (epoch := await self._taken(name)) is None:
+            return False
+        log.info("lease.taken", lease=name, owner=self._owner, epoch=epoch)
+        try:
+            await self._work(name, epoch, work, began=began)
+        finally:
+            await self._give_back(name)
+        log.warning("lease.lost", lease=name, owner=self._owner, epoch=epoch)
+        return True
 
     async def _work(
         self, name: str, epoch: int, work: Callable[[], Awaitable[None]], *, began: float

@@ -8,7 +8,7 @@ from datetime import datetime
 from towline.domain.deployment import Deployment, DeploymentStatus, Phase, Status, Wish
 from towline.domain.errors import NotFound
 from towline.domain.listing import Listing, Page
-from towline.ports import Claim, DeploymentQuery
+from towline.ports import EVERYWHERE, Claim, DeploymentQuery, Part
 from towline.store.rows.codec import Row, listed, maybe_micros, micros, moment, text, value
 from towline.store.rows.connection import Connection
 from towline.store.rows.paging import Filter, counted
@@ -20,11 +20,14 @@ _COLUMNS = (
 )
 _SELECT = f"SELECT {_COLUMNS} FROM deployments"
 
+_OF_ENGINES = "(:only = '' OR engine = :only) AND NOT engine IN (SELECT value FROM json_each(:but))"
+
 _CLAIM = f"""
 UPDATE deployments SET lease_owner = :owner, lease_expires = :until, epoch = epoch + 1
 WHERE seq IN (
   SELECT seq FROM deployments
   WHERE machine = :machine AND due_at <= :now AND (lease_expires IS NULL OR lease_expires <= :now)
+    AND {_OF_ENGINES}
   ORDER BY due_at LIMIT :most
 )
 RETURNING {_COLUMNS}, epoch, wakes, due_at
@@ -41,7 +44,10 @@ UPDATE deployments SET
 WHERE guid = :guid AND epoch = :epoch AND lease_owner IS NOT NULL
 """
 
-_NEXT_DUE = "SELECT min(claimable_at) FROM deployments WHERE machine = ? AND claimable_at IS NOT NULL"
+_NEXT_DUE = f"""
+SELECT min(claimable_at) FROM deployments
+WHERE machine = :machine AND claimable_at IS NOT NULL AND {_OF_ENGINES}
+"""
 _LIVE_GUIDS = "SELECT guid FROM deployments WHERE deleted_at IS NULL"
 
 _WAKE = """
@@ -135,15 +141,15 @@ class Deployments:
         return wanted.page(self._connection, _SELECT, page, make=_deployment)
 
     def claim(
-        self, owner: str, *, now: datetime, until: datetime, most: int, machine: str = ""
+        self, owner: str, *, now: datetime, until: datetime, most: int, part: Part = EVERYWHERE
     ) -> Sequence[Claim]:
         """Take deployments that are due and free; see the port."""
         wanted = {
+            **_part(part),
             "owner": owner,
             "now": micros(now),
             "until": micros(until),
             "most": most,
-            "machine": machine,
         }
         rows: list[Row] = self._connection.execute(_CLAIM, wanted).fetchall()
         claims = []
@@ -210,9 +216,9 @@ class Deployments:
             "UPDATE deployments SET machine = ? WHERE machine = '' AND engine = ?", (machine, engine)
         ).rowcount
 
-    def next_due(self, *, machine: str = "") -> datetime | None:
+    def next_due(self, part: Part = EVERYWHERE) -> datetime | None:
         """Return when the next deployment can be claimed."""
-        row = self._connection.execute(_NEXT_DUE, (machine,)).fetchone()
+        row = self._connection.execute(_NEXT_DUE, _part(part)).fetchone()
         return None if row[0] is None else moment(row[0])
 
     def using_secret(self, project_guid: str, secrets: Sequence[str]) -> Sequence[Deployment]:
@@ -294,6 +300,10 @@ def _wish(deployment: Deployment) -> dict[str, object]:
         "wish": text(deployment.wish),
         "deleted_at": maybe_micros(deployment.deleted_at),
     }
+
+
+def _part(part: Part) -> dict[str, object]:
+    return {"machine": part.machine, "only": part.engine, "but": listed(part.but)}
 
 
 def _status(status: DeploymentStatus) -> dict[str, object]:

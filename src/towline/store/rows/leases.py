@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from towline.ports.record_rows import Held
 from towline.store.rows.codec import micros, moment
 from towline.store.rows.connection import Connection
 
@@ -46,10 +47,11 @@ class Leases:
         """Give it back and forget it; see the port."""
         self._connection.execute("DELETE FROM leases WHERE name = ? AND owner = ?", (name, owner))
 
-    def holders(self, prefix: str, *, now: datetime) -> Mapping[str, str]:
+    def holders(self, prefix: str, *, now: datetime) -> Mapping[str, Held]:
         """Return who has the leases whose names begin so; see the port."""
         rows = self._connection.execute(
-            "SELECT name, owner FROM leases WHERE substr(name, 1, ?) = ? AND expires_at > ? ORDER BY name",
+            "SELECT name, owner, expires_at FROM leases"
+            " WHERE substr(name, 1, ?) = ? AND expires_at > ? ORDER BY name",
             (len(prefix), prefix, micros(now)),
         ).fetchall()
-        return {name[len(prefix) :]: owner for name, owner in rows}
+        return {name[len(prefix) :]: Held(owner, moment(until)) for name, owner, until in rows}
