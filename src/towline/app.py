@@ -18,7 +18,6 @@ import structlog
 from towline import api, console, eventlog
 from towline.api.endpoint import Limits
 from towline.domain.engine import EngineKeys
-from towline.domain.errors import StoreFailed
 from towline.domain.retention import Retention
 from towline.housing import opener, own_engine
 from towline.keeping import KEYRING_SETTING, audit_streams_of, audit_trail_of, keeping
@@ -35,6 +34,7 @@ from towline.services.figures import Figure, Figures
 from towline.services.fleet import Fleet
 from towline.services.key_watch import KeyWatch
 from towline.services.keys import Keys
+from towline.services.lasting import lasting
 from towline.services.leading import Leading
 from towline.services.leaving import Leaving
 from towline.services.mirror_keeping import MirrorKeeping
@@ -42,7 +42,6 @@ from towline.services.pruning import Pruning
 from towline.services.rates import Rates
 from towline.services.registry_turns import RegistryTurnsOfAll
 from towline.services.reproofs import BATCH, BATCH_AMONG_OTHERS, Reproofs
-from towline.services.spreading import Spreading
 from towline.store.opening import hung, opened
 from towline.store.patient import PatientStore
 from towline.webserver import WebServer, web_settings
@@ -72,12 +71,12 @@ if TYPE_CHECKING:
     from towline.services.accounts import Accounts
     from towline.services.audit_streams import AuditStreams
     from towline.services.audit_trail import AuditTrail
+    from towline.services.spreading import Spreading
 
 log = structlog.get_logger("towline.app")
 
 DATABASE = "towline.db"
 EMBEDDED = "embedded"
-PAUSE_AFTER_REFUSAL = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +202,7 @@ def _registry(config: Config, store: Store, bell: Bell, *, owner: str, closing: 
 async def _wired(
     config: Config, *, store: Store, registry: Registry, fleet: Fleet, bell: Bell, kept: Kept, owner: str
 ) -> Application:
-    machine = await _machine(config, fleet.own, store)
-    vault = kept.vault
+    machine, vault = await _machine(config, fleet.own, store), kept.vault
     keychain = StoredKeychain(store=store, vault=vault, clock=utc_now)
     courier, leaving, provider = await courier_of(config), Leaving(), await provider_of(config)
     services = services_on(
@@ -234,7 +232,7 @@ async def _wired(
         provider=provider,
         leaving=leaving,
         leading=leading,
-        spreading=_spreading(reconciling, leading, store, bell),
+        spreading=reconciling.spread(leading, store, bell),
         pruning=_pruning(config, services, patient),
         key_watch=KeyWatch(store=patient, custody=kept.custody, present=present, clock=utc_now),
         following=EngineFollowing(store=patient, vault=vault, doors=fleet),
@@ -251,17 +249,6 @@ async def _machine(config: Config, own: str, store: Store) -> str:
     if adopted := await store.write(lambda tx: tx.deployments.place_on(machine, engine=own)):
         log.info("deployments.adopted", machine=machine, deployments=adopted)
     return machine
-
-
-def _spreading(reconciling: Reconciling, leading: Leading, store: Store, bell: Bell) -> Spreading:
-    """Return what shares the added engines out among the servers on one database."""
-
-    def work(name: str) -> Callable[[], Awaitable[None]]:
-        return partial(_lasting, f"reconciling on {name}", reconciling.on(name))
-
-    return Spreading(
-        "engine", leading=leading, store=store, bell=bell, clock=utc_now, named=reconciling.added, work=work
-    )
 
 
 def _reproofs(config: Config, services: Services, store: Store) -> Reproofs:
@@ -347,10 +334,10 @@ async def _run(application: Application, config: Config, listener: socket.socket
         loop.add_signal_handler(number, server.leave)
     async with asyncio.TaskGroup() as group:
         background = [
-            group.create_task(_lasting("delivering", application.deliveries.run)),
-            group.create_task(_lasting("minding keys", application.key_watch.run)),
-            group.create_task(_lasting("following", application.following.run)),
-            group.create_task(_lasting("proving again", application.reproofs.run)),
+            group.create_task(lasting("delivering", application.deliveries.run)),
+            group.create_task(lasting("minding keys", application.key_watch.run)),
+            group.create_task(lasting("following", application.following.run)),
+            group.create_task(lasting("proving again", application.reproofs.run)),
             *(group.create_task(work) for work in _shared_work(application, alone=config.postgresql is None)),
         ]
         await server.serve(sockets=[listener])
@@ -365,7 +352,7 @@ def _shared_work(application: Application, *, alone: bool) -> Iterator[Coroutine
     """
     reconciling, mirrors = application.reconciling, application.mirrors
     if reconciling.here is not None:
-        yield _lasting("reconciling here", reconciling.here)
+        yield lasting("reconciling here", reconciling.here)
     if not alone:
         yield application.spreading.run()
     works: dict[str, Callable[[], Awaitable[None]]] = {
@@ -379,18 +366,8 @@ def _shared_work(application: Application, *, alone: bool) -> Iterator[Coroutine
     if application.audit_streams is not None:
         works["audit streams"] = application.audit_streams.run
     for name, run in works.items():
-        work = partial(_lasting, name, run)
+        work = partial(lasting, name, run)
         yield work() if alone else application.leading.lead(name, work)
-
-
-async def _lasting(what: str, run: Callable[[], Awaitable[None]]) -> None:
-    """Run what does not end, anew whenever the database refused a change: a full disk ends nothing."""
-    while True:
-        try:
-            await run()
-        except* StoreFailed as refused:
-            log.warning("store.failed", during=what, error=str(refused.exceptions[0]))
-        await asyncio.sleep(PAUSE_AFTER_REFUSAL)
 
 
 async def _greet(accounts: Accounts, address: str, *, announce: Callable[[str], None]) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import TYPE_CHECKING
 
 from towline.ports import Part
 from towline.reconciler import Reconciler
 from towline.services.fleet import Among
+from towline.services.lasting import lasting
+from towline.services.spreading import Spreading
 from towline.wiring import utc_now
 
 if TYPE_CHECKING:
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
     from towline.ports import Bell, Engines, Store
     from towline.reconciler import Pace, Preparation
+    from towline.services.leading import Leading
     from towline.services.tally import Tally
 
 
@@ -72,6 +76,16 @@ class Reconciling:
     def on(self, name: str) -> Callable[[], Awaitable[None]]:
         """Return what moves the deployments on one of the added engines."""
         return self._run(Among(self._engines, wanted=lambda each: each == name), lambda: Part(engine=name))
+
+    def spread(self, leading: Leading, store: Store, bell: Bell) -> Spreading:
+        """Return what shares the added engines out among the servers on one database."""
+
+        def work(name: str) -> Callable[[], Awaitable[None]]:
+            return partial(lasting, f"reconciling on {name}", self.on(name))
+
+        return Spreading(
+            "engine", leading=leading, store=store, bell=bell, clock=utc_now, named=self.added, work=work
+        )
 
     @property
     def walks(self) -> int:

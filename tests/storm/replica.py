@@ -20,7 +20,6 @@ from towline.reconciler.walk import Pace
 from towline.reconciling import Reconciling
 from towline.services.bell import LocalBell
 from towline.services.leading import Leading
-from towline.services.spreading import Spreading
 from towline.store.address import DatabaseAddress
 from towline.store.keyring import Keyring
 from towline.store.opening import hung
@@ -87,15 +86,7 @@ async def work(address: DatabaseAddress, folder: Path) -> None:
             store, yards, preparation, bell=bell, tally=made.tally, machine="", owner=owner, pace=PACE
         )
         leading = Leading(store=store, clock=utc_now, owner=owner, lease=LEASE)
-        spreading = Spreading(
-            "engine",
-            leading=leading,
-            store=store,
-            bell=bell,
-            clock=utc_now,
-            named=reconciling.added,
-            work=reconciling.on,
-        )
+        spreading = reconciling.spread(leading, store, bell)
         async with asyncio.TaskGroup() as group:
             group.create_task(leading.lead("reconciler", reconciling.rest))
             group.create_task(spreading.run())
