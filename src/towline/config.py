@@ -19,7 +19,7 @@ import msgspec
 
 from towline.domain.credential import Password
 from towline.domain.errors import InvalidInput
-from towline.store.address import DatabaseAddress
+from towline.store.address import DatabaseAddress, configured_address
 
 PREFIX = "TOWLINE_"
 FILE_NAME = "towline.toml"
@@ -91,6 +91,11 @@ class Config:
         "",
         "PostgreSQL as postgresql://user@host:5432/name; empty keeps SQLite in the data folder."
         " A password stands in the environment or in database_password_file, never in a flag",
+    )
+    database_listen: str = _setting(
+        "",
+        "PostgreSQL's own address where database is that of a pooler which gives a connection for one"
+        " transaction only (PgBouncer, pool_mode=transaction); the password is the same unless it has one",
     )
     database_password_file: str = _setting("", "file that holds the password of the database's user")
     database_connections: int = _setting(8, "connections for reading PostgreSQL, besides one that writes")
@@ -243,35 +248,13 @@ def load(flags: Mapping[str, object], environment: Mapping[str, str] | None = No
     data = str(given.get("data") or from_environment.get("data") or _default_data(environment))
     from_file = _from_file(flags.get("config"), Path(data).expanduser())
     merged = {**_of_docker(environment), **from_file, **from_environment, **given, "data": data}
-    address = database_address(merged, flag="database" in given)
+    address = configured_address(merged, flags=given)
     merged["database"] = address.url if address else ""
+    merged["database_listen"] = address.direct.url if address and address.direct else ""
     keyring, token = environment.get(f"{PREFIX}KEYRING"), environment.get("VAULT_TOKEN")
     config = replace(_convert(merged, keyring=keyring, vault_token=token), postgresql=address)
     _check(config)
     return config
-
-
-def database_address(settings: Mapping[str, object], *, flag: bool) -> DatabaseAddress | None:
-    """Return where PostgreSQL is, None for SQLite; a ``flag`` with a password in it is refused."""
-    if not settings.get("database"):
-        return None
-    address = DatabaseAddress.parse(str(settings["database"]))
-    password_file = str(settings.get("database_password_file", ""))
-    if flag and address.password is not None:
-        raise InvalidInput(
-            "database",
-            problem="a password in a flag is shown in the list of processes",
-            rule=f"set {PREFIX}DATABASE, or {PREFIX}DATABASE_PASSWORD_FILE to a file that holds it",
-        )
-    if not password_file:
-        return address
-    try:
-        password = Path(password_file).read_text().removesuffix("\n")
-    except OSError as error:
-        raise InvalidInput(
-            "database_password_file", problem=f"{password_file} cannot be read", rule=str(error.strerror)
-        ) from error
-    return DatabaseAddress(address.url, Password(password))
 
 
 def settings() -> tuple[tuple[str, str, object, str], ...]:

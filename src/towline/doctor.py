@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from towline.app import DATABASE
-from towline.domain.errors import EngineFailed, InvalidInput, NotFound, TowlineError
+from towline.domain.errors import EngineFailed, InvalidInput, NotFound, StoreUnavailable, TowlineError
 from towline.domain.registry import RegistrySettings
 from towline.domain.secret import DockerSecret
 from towline.domain.workload import PullAccess
@@ -25,6 +25,7 @@ from towline.housing import ENGINE_SETTING
 from towline.listening import is_served
 from towline.registry import Registry
 from towline.store.migrations import known_migrations
+from towline.store.opening import needing_postgresql
 from towline.store.rows.codec import value
 from towline.store.sealed_values import SealedValues
 from towline.upkeep import opener, snapshot_of
@@ -107,7 +108,7 @@ async def _database(config: Config, seen: _Seen) -> Sequence[Check]:
     def look() -> Sequence[Check]:
         with snapshot_of(config) as snapshot:
             _note(snapshot, seen, sealed)
-            return (_soundness(snapshot), _schema(snapshot), _trail(snapshot))
+            return (_soundness(snapshot, _answering(config)), _schema(snapshot), _trail(snapshot))
 
     try:
         checks = await asyncio.to_thread(look)
@@ -115,6 +116,8 @@ async def _database(config: Config, seen: _Seen) -> Sequence[Check]:
         return (
             Check("database", FAILED, str(error), f"start the server once, or restore a backup: {DATABASE}"),
         )
+    except (InvalidInput, StoreUnavailable) as error:
+        return (Check("database", FAILED, str(error), "see docs/how-to/postgresql.md"),)
     except TowlineError as error:
         return (Check("database", FAILED, str(error), "restore a backup into an empty place"),)
     return (*checks, await _keyring(config, sealed))
@@ -140,11 +143,20 @@ def _note(snapshot: Snapshot, seen: _Seen, sealed: SealedValues) -> None:
                 seen.registries.setdefault(netloc, (secret, own))
 
 
-def _soundness(snapshot: Snapshot) -> Check:
+def _answering(config: Config) -> str:
+    """Return what answers at the database's address, and how it is reached."""
+    if config.postgresql is None:
+        return "sqlite"
+    with needing_postgresql():
+        from towline.store.postgres.contact import told  # noqa: PLC0415  (loaded when used)
+    return told(config.postgresql)
+
+
+def _soundness(snapshot: Snapshot, what: str) -> Check:
     contents = snapshot.contents
     if trouble := snapshot.trouble():
         return Check("database", FAILED, trouble, "restore a backup into an empty place")
-    return Check("database", OK, f"{contents.database}, {contents.rows} rows, sound")
+    return Check("database", OK, f"{what}, {contents.rows} rows, sound")
 
 
 def _schema(snapshot: Snapshot) -> Check:

@@ -10,7 +10,7 @@ from parts import postgres
 from parts.fakes import NOON
 from parts.require import require
 from towline.domain.audit import AuditEntry
-from towline.domain.errors import StoreFailed, StoreUnavailable
+from towline.domain.errors import InvalidInput, StoreFailed, StoreUnavailable
 from towline.store.patient import PatientStore
 from towline.store.postgres import PostgresStore, connection, writer
 
@@ -152,7 +152,7 @@ async def test_a_writer_that_stops_in_its_turn_is_passed_over_and_begins_again(o
 async def test_a_wrong_password_is_told_without_any_password(own_server):
     good = own_server.database()
     bad = type(good)(good.url, postgres.Password("s3cret-that-is-wrong"))
-    with pytest.raises(StoreFailed, match="password authentication failed") as told:
+    with pytest.raises(InvalidInput, match="password authentication failed") as told:
         await PostgresStore.open(bad, connections=1)
     assert "s3cret" not in f"{told.value!r} {told.value.__cause__!r} {told.value.__context__!r} {bad!r}"
 

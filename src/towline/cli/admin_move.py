@@ -78,13 +78,13 @@ def _move(args: argparse.Namespace) -> int:
 
 
 def _place(text: str) -> Place:
-    from towline.config import PREFIX, database_address
-    from towline.store.address import SCHEMES, DatabaseAddress
+    from towline.config import PREFIX
+    from towline.store.address import SCHEMES, DatabaseAddress, configured_address
 
     if not text.startswith(tuple(f"{scheme}://" for scheme in SCHEMES)):
         return Path(text).expanduser().absolute()
     file = os.environ.get(f"{PREFIX}DATABASE_PASSWORD_FILE", "")
-    address = database_address({"database": text, "database_password_file": file}, flag=True)
+    address = configured_address({"database": text, "database_password_file": file}, flags=("database",))
     if own := os.environ.get(f"{PREFIX}DATABASE"):
         known = DatabaseAddress.parse(own)
         if address is not None and known.url == address.url and known.password is not None:

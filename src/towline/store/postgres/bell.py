@@ -45,7 +45,7 @@ class PostgresBell:
     """The port ``Bell`` for every server on a database; ``local`` is the one of this process."""
 
     def __init__(self, address: DatabaseAddress, local: HearingBell) -> None:
-        self._line = Line(address)
+        self._line = Line(address.direct or address)  # a pooler's would hear nothing
         self._local = local
         self._me = secrets.token_hex(8)
         self._loop = asyncio.get_running_loop()

@@ -33,6 +33,9 @@ PATIENCE = 5.0
 
 PAUSE = 0.1
 
+_PREPARED_AFTER = 5
+"""Uses after which the server keeps a statement ready: psycopg's own default."""
+
 _LINE = {
     "application_name": "towline",
     "connect_timeout": "3",
@@ -110,8 +113,15 @@ class Line:
                 self._lost_at = time.monotonic()
                 log.warning("database.lost", reason=reason(error))
 
+    @property
+    def keeps_session(self) -> bool:
+        """Whether what is set on a connection holds for it alone, and until it ends."""
+        return self._address.direct is None
+
     def _opened(self, setup: tuple[str, ...]) -> Raw:
-        raw = psycopg.connect(_complete(self._address), autocommit=True)
+        raw = unpooled(self._address)
+        if self.keeps_session:
+            raw.prepare_threshold = _PREPARED_AFTER
         raw.adapters.register_dumper(bool, _Truth)
         raw.adapters.register_dumper(str, StrDumper)
         try:
@@ -136,6 +146,11 @@ class Line:
             if self._lost_at is not None:
                 log.info("database.found", seconds=round(time.monotonic() - self._lost_at, 1))
             self._lost_at = None
+
+
+def unpooled(address: DatabaseAddress) -> Raw:
+    """Return a bare connection on which nothing is prepared: a pooler may lend another one each time."""
+    return psycopg.connect(_complete(address), autocommit=True, prepare_threshold=None)
 
 
 def command(raw: Raw, statements: bytes) -> psycopg.Cursor[tuple[Any, ...]]:

@@ -10,6 +10,7 @@ import psycopg
 from towline.domain.errors import StoreFailed
 from towline.store.address import DatabaseAddress
 from towline.store.postgres.connection import Connection, Line, command, reason
+from towline.store.postgres.contact import check
 from towline.store.postgres.migrating import migrate
 
 _NUMBERED = """
@@ -32,7 +33,9 @@ class PostgresEnd:
     @classmethod
     @contextmanager
     def at(cls, address: DatabaseAddress) -> Iterator[PostgresEnd]:
-        """Open a database, its schema brought up to date."""
+        """Open a database, its schema brought up to date: PostgreSQL itself where a pooler is before it."""
+        address = address.direct or address
+        check(address)
         line = Line(address)
         migrate(line)
         raw = line.connected()

@@ -77,7 +77,8 @@ class Readers:
     def _connected(self) -> Raw:
         raw: Raw | None = getattr(self._mine, "raw", None)
         if raw is None:
-            raw = self._mine.raw = self._line.connected(*_SETUP)
+            setup = _SETUP if self._line.keeps_session else ()
+            raw = self._mine.raw = self._line.connected(*setup)
             self._mine.rows = AllRows(Connection(raw))
             self._open.add(raw)
         return raw

@@ -9,6 +9,7 @@ from typing import TypeVar
 from towline.ports import StoreFigures, Transaction
 from towline.store.address import DatabaseAddress
 from towline.store.postgres.connection import Line
+from towline.store.postgres.contact import check
 from towline.store.postgres.migrating import migrate
 from towline.store.postgres.readers import Readers
 from towline.store.postgres.writer import Writer
@@ -29,8 +30,9 @@ class PostgresStore:
         """Return the store at ``address`` with ``connections`` for reading; brings the schema up to date.
 
         Raises Conflict for a database that a newer program has changed beyond use for this one,
-        StoreUnavailable when it cannot be reached.
+        StoreUnavailable when it cannot be reached, InvalidInput when a setting is to blame.
         """
+        await asyncio.to_thread(check, address)
         line = Line(address)
         await asyncio.to_thread(migrate, line)
         return cls(line, connections=connections)

@@ -35,12 +35,11 @@ STALLED = 3000
 """Milliseconds after which the server ends a writing transaction whose client says nothing: a stopped replica
 does not keep the others from writing for longer."""
 
-_SETUP = (f"SET idle_in_transaction_session_timeout = {STALLED}", "SET synchronous_commit = on")
-
 TURN = "SELECT pg_advisory_xact_lock(1953460076, hashtext(current_schema()))"
 """Waits for this writer's turn in this schema; the number is ``towl`` in ASCII."""
 
-_BEGIN = f"BEGIN; {TURN}; SAVEPOINT change; SELECT pg_current_xact_id()::text".encode()
+_SETUP = f"SET LOCAL idle_in_transaction_session_timeout = {STALLED}; SET LOCAL synchronous_commit = on"
+_BEGIN = f"BEGIN; {_SETUP}; {TURN}; SAVEPOINT change; SELECT pg_current_xact_id()::text".encode()
 
 
 class _InDoubt(Exception):
@@ -121,7 +120,7 @@ class Writer(WritingThread):
 
     def _connected(self) -> Raw:
         if self._raw is None:
-            self._raw = self._line.connected(*_SETUP)
+            self._raw = self._line.connected()
         return self._raw
 
     def let_go(self) -> None:
