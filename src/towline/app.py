@@ -317,7 +317,7 @@ def _web(
     table = api.build(
         services, checks=checks, figures=figures, limits=limits, leaving=leaving, public_url=url
     )
-    secure = config.scheme == "https"
+    secure = config.scheme == "https" or url.startswith("https:")
     pages = console.routes(services, bell=bell, clock=utc_now, secure=secure, leaving=leaving, public_url=url)
     rates = Rates(config.requests_per_address)
     return api.framed(table, pages, new_request_id=request_ids(), rates=rates)

@@ -150,7 +150,9 @@ class Config:
     smtp_password_file: str = _setting("", "file that holds the password at the mail server")
     smtp_from: str = _setting("towline@localhost", "sender of e-mails")
     public_url: str = _setting(
-        "", "where browsers reach this server, for sign-in and links; empty takes what the browser used"
+        "",
+        "where browsers reach this server, for sign-in and links; empty takes what the browser used;"
+        " https:// marks cookies as such",
     )
     oidc_issuer: str = _setting("", "OpenID provider to sign in with, as https://id.example.com; empty: none")
     oidc_client_id: str = _setting("", "what this server is called at the OpenID provider")

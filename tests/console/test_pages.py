@@ -63,6 +63,20 @@ async def test_a_visitor_is_led_to_sign_in_and_back(visitor):
     cookie = answer.headers["set-cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=strict" in cookie
+    assert "Secure" not in cookie
+
+
+async def test_cookies_of_who_comes_by_https_never_go_by_anything_else(visitor):
+    visitor.client.base_url = "https://towline.test"
+    answer = await visitor.sign_in()
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith("__Host-towline=")
+    assert "Secure" in cookie
+    assert (await visitor.client.get("/")).headers["location"] == visitor.home
+    answer = await visitor.send("/../../theme", {"theme": "dark", "back": "/"})
+    assert "Secure" in answer.headers["set-cookie"]
+    answer = await visitor.send("/../../sign-out")
+    assert answer.headers["set-cookie"].startswith('__Host-towline=""')
 
 
 @pytest.mark.parametrize(

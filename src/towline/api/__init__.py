@@ -150,7 +150,7 @@ def build(
     limits, leaving = limits or Limits(), leaving or Leaving()
     table = (
         *IdentityApi(services.accounts).operations(),
-        *DeviceLoginsApi(services.device_logins).operations(),
+        *DeviceLoginsApi(services.device_logins, public_url=public_url).operations(),
         *TokensApi(services.accounts).operations(),
         *_people(services, public_url),
         *ProjectsApi(services.projects).operations(),

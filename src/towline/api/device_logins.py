@@ -24,8 +24,9 @@ _MOST_BYTES = 8192
 class DeviceLoginsApi:
     """Where a program is told its codes, and asks for its token."""
 
-    def __init__(self, device_logins: DeviceLogins) -> None:
+    def __init__(self, device_logins: DeviceLogins, *, public_url: str) -> None:
         self._device_logins = device_logins
+        self._public_url = public_url.rstrip("/")
 
     def operations(self) -> tuple[Operation, ...]:
         """Return the rows of the table."""
@@ -78,9 +79,10 @@ class DeviceLoginsApi:
             begun = await self._device_logins.begin(client_id, peer=call.peer)
         except InvalidInput as error:
             return Reply(wire.refusal("invalid_request", str(error)), 400)
+        browsers = self._public_url or call.server
         return Reply(
             wire.authorization_document(
-                begun.login, call.server, device_code=begun.device_code, user_code=begun.user_code
+                begun.login, browsers, device_code=begun.device_code, user_code=begun.user_code
             )
         )
 

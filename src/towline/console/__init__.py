@@ -33,7 +33,7 @@ def routes(
     leaving: Leaving | None = None,
     public_url: str = "",
 ) -> list[BaseRoute]:
-    """Return the console's routes; ``secure`` says that browsers come over HTTPS, ``public_url`` where."""
+    """Return the console's routes; ``secure`` says that all browsers come by HTTPS, ``public_url`` where."""
     leaving = leaving or Leaving()
     sessions = Sessions(services.accounts, secure=secure)
     room = Room(

@@ -46,7 +46,7 @@ class InvitationPage:
                     await self._room.sessions.principal(request), token
                 )
                 note = f"You are a member of {organization.name} now."
-                return self._room.sessions.note(see_other("/"), note)
+                return self._room.sessions.note(request, see_other("/"), text=note)
             peer = request.client.host if request.client else ""
             session = await invitations.accept(
                 token,
@@ -59,7 +59,7 @@ class InvitationPage:
             return await self._form(request, token, errors={error.field: sentence(error)}, status=400)
         except (Conflict, NotAllowed) as error:
             return await self._form(request, token, errors={"": str(error)}, status=409)
-        return self._room.sessions.begin(see_other("/"), session)
+        return self._room.sessions.begin(request, see_other("/"), token=session)
 
     async def _form(
         self, request: Request, token: str, *, errors: Mapping[str, str] | None = None, status: int = 200

@@ -48,7 +48,7 @@ class ProjectsPages:
         except Conflict as error:
             return await self._form(visit, name=name, errors={"name": str(error)}, status=409)
         note = f"Project {project.name} was made."
-        return self._room.sessions.note(see_other(f"/projects/{project.guid}"), note)
+        return self._room.sessions.note(request, see_other(f"/projects/{project.guid}"), text=note)
 
     async def set_role(self, request: Request) -> Response:
         """Give a person a role in the project, or take it away."""

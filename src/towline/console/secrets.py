@@ -63,7 +63,7 @@ class SecretsPages:
         said = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))
         note = f"{len(names)} secret{'' if len(names) == 1 else 's'} tried: {said or 'none'}."
         back = f"{visit.at('secrets')}?{request.url.query}"
-        return self._room.sessions.note(see_other(back), note)
+        return self._room.sessions.note(request, see_other(back), text=note)
 
     async def show(self, request: Request) -> Response:
         """Show one secret."""

@@ -2,6 +2,8 @@
 
 Forms of signed-in people carry a CSRF token derived from the session; forms before that rely on the
 browser's own statement of origin (Fetch Metadata, https://www.w3.org/TR/fetch-metadata/, else Origin).
+Where a browser came by HTTPS, to us or to a proxy that we believe, cookies are marked so that they never go
+by anything else, and named so that no other host can set them (RFC 6265bis, section 4.1.3.2).
 """
 
 from __future__ import annotations
@@ -28,16 +30,21 @@ _A_YEAR = 365 * 24 * 3600
 
 
 class Sessions:
-    """Cookies and form tokens of the console."""
+    """Cookies and form tokens of the console; ``secure`` says that all browsers come by HTTPS."""
 
     def __init__(self, accounts: Accounts, *, secure: bool) -> None:
         self._accounts = accounts
         self._secure = secure
-        self._cookie = "__Host-towline" if secure else "towline"
+
+    def _is_secure(self, request: Request) -> bool:
+        return self._secure or request.url.scheme == "https"
+
+    def _cookie(self, request: Request) -> str:
+        return "__Host-towline" if self._is_secure(request) else "towline"
 
     async def principal(self, request: Request) -> Principal:
         """Return who is signed in; raise NotSignedIn."""
-        token = request.cookies.get(self._cookie)
+        token = request.cookies.get(self._cookie(request))
         if not token:
             raise NotSignedIn("sign in first")
         principal = await self._accounts.authenticate(token)
@@ -47,45 +54,44 @@ class Sessions:
             raise NotSignedIn("a service account is a program; sign in as a person")
         return principal
 
-    def begin(self, response: Response, token: str) -> Response:
+    def begin(self, request: Request, response: Response, *, token: str) -> Response:
         """Return ``response`` with the session's cookie set."""
-        return self._set(response, self._cookie, token, seconds=SECONDS)
+        return self._set(request, response, self._cookie(request), value=token, seconds=SECONDS)
 
-    def end(self, response: Response) -> Response:
+    def end(self, request: Request, response: Response) -> Response:
         """Return ``response`` with the session's cookie taken away."""
-        return self._drop(response, self._cookie)
+        return self._drop(request, response, name=self._cookie(request))
 
-    def keep_way(self, response: Response, kept: str) -> Response:
+    def keep_way(self, request: Request, response: Response, *, kept: str) -> Response:
         """Return ``response`` with what must come back from the sign-in provider, by a link from there."""
-        response.set_cookie(
-            f"{self._cookie}-way", kept, max_age=600, httponly=True, samesite="lax", secure=self._secure
-        )
+        name, secure = f"{self._cookie(request)}-way", self._is_secure(request)
+        response.set_cookie(name, kept, max_age=600, httponly=True, samesite="lax", secure=secure)
         return response
 
     def way(self, request: Request) -> str:
         """Return what was kept when the browser left for the provider, empty where nothing was."""
-        return request.cookies.get(f"{self._cookie}-way", "")
+        return request.cookies.get(f"{self._cookie(request)}-way", "")
 
-    def forget_way(self, response: Response) -> Response:
+    def forget_way(self, request: Request, response: Response) -> Response:
         """Return ``response`` with that taken away."""
-        return self._drop(response, f"{self._cookie}-way")
+        return self._drop(request, response, name=f"{self._cookie(request)}-way")
 
     def theme(self, request: Request) -> str:
         """Return the colours that this browser wants, one of THEMES."""
         wanted = request.cookies.get(_THEME, "")
         return wanted if wanted in THEMES else THEMES[0]
 
-    def keep_theme(self, response: Response, theme: str) -> Response:
+    def keep_theme(self, request: Request, response: Response, *, theme: str) -> Response:
         """Return ``response`` with the theme kept for a year; raise InvalidInput."""
         if theme not in THEMES:
             raise InvalidInput("theme", problem="is not known", rule=f"use one of {', '.join(THEMES)}")
-        return self._set(response, _THEME, theme, seconds=_A_YEAR)
+        return self._set(request, response, _THEME, value=theme, seconds=_A_YEAR)
 
-    def note(self, response: Response, text: str) -> Response:
+    def note(self, request: Request, response: Response, *, text: str) -> Response:
         """Return ``response`` with something that the next page says once."""
         if not text:
             return response
-        return self._set(response, _NOTE, quote(text[:_LONGEST_NOTE]), seconds=60)
+        return self._set(request, response, _NOTE, value=quote(text[:_LONGEST_NOTE]), seconds=60)
 
     def noted(self, request: Request) -> str:
         """Return what this page is to say once, empty where there is nothing."""
@@ -93,11 +99,11 @@ class Sessions:
 
     def forget_note(self, request: Request, response: Response) -> Response:
         """Return ``response`` with the note taken away, as it was shown."""
-        return self._drop(response, _NOTE) if _NOTE in request.cookies else response
+        return self._drop(request, response, name=_NOTE) if _NOTE in request.cookies else response
 
     def form_token(self, request: Request) -> str:
         """Return what a form of this session must carry."""
-        token = request.cookies.get(self._cookie, "")
+        token = request.cookies.get(self._cookie(request), "")
         return hashlib.sha256(f"towline form {token}".encode()).hexdigest()
 
     def check_form(self, request: Request, given: str) -> None:
@@ -117,12 +123,11 @@ class Sessions:
         if not own:
             raise NotAllowed("this form was sent by another site")
 
-    def _set(self, response: Response, name: str, value: str, *, seconds: int) -> Response:
-        response.set_cookie(
-            name, value, max_age=seconds, httponly=True, samesite="strict", secure=self._secure
-        )
+    def _set(self, request: Request, response: Response, name: str, *, value: str, seconds: int) -> Response:
+        secure = self._is_secure(request)
+        response.set_cookie(name, value, max_age=seconds, httponly=True, samesite="strict", secure=secure)
         return response
 
-    def _drop(self, response: Response, name: str) -> Response:
-        response.delete_cookie(name, httponly=True, samesite="strict", secure=self._secure)
+    def _drop(self, request: Request, response: Response, *, name: str) -> Response:
+        response.delete_cookie(name, httponly=True, samesite="strict", secure=self._is_secure(request))
         return response

@@ -62,7 +62,7 @@ class SetupPage:
             return self._form(request, values, {_NAMES.get(field, field): _told(error)}, status=400)
         except (NotSignedIn, NotAllowed) as error:
             return self._form(request, values, {"": str(error)}, status=400)
-        return self._sessions.begin(see_other("/"), token)
+        return self._sessions.begin(request, see_other("/"), token=token)
 
     def _form(
         self,

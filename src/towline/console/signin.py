@@ -52,7 +52,7 @@ class SignInPage:
             return self._form(request, email=email, back=back, problem=str(error), status=429)
         except NotAllowed as error:
             return self._form(request, email=email, back=back, problem=str(error), status=403)
-        return self._sessions.begin(see_other(own_path(back)), token)
+        return self._sessions.begin(request, see_other(own_path(back)), token=token)
 
     async def leave(self, request: Request) -> Response:
         """End the session; its token dies on the server."""
@@ -61,14 +61,17 @@ class SignInPage:
         await self._accounts.logout(principal)
         way = await self._way_out(request, principal) if principal.via == "sso" else ""
         if not way:
-            return self._sessions.end(see_other("/sign-in"))
+            return self._sessions.end(request, see_other("/sign-in"))
         values = {"way": way, "provider": self._room.services.single_sign_on.name}
-        return self._sessions.end(page("signed_out.html", common(self._sessions, request) | values))
+        gone = page("signed_out.html", common(self._sessions, request) | values)
+        return self._sessions.end(request, gone)
 
     async def theme(self, request: Request) -> Response:
         """Keep the colours that this browser wants."""
         form = await form_of(request, self._sessions)
-        return self._sessions.keep_theme(see_other(own_path(form.text("back"))), form.text("theme"))
+        return self._sessions.keep_theme(
+            request, see_other(own_path(form.text("back"))), theme=form.text("theme")
+        )
 
     async def _way_out(self, request: Request, principal: Principal) -> str:
         """Return where one signs out of the provider as well; one that does not answer keeps nobody in."""

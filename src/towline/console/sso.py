@@ -44,7 +44,7 @@ class SsoPages:
         except ProviderFailed as error:
             return self._refused(request, str(error), status=502)
         kept = "|".join((begun.state, begun.nonce, begun.verifier, quote(back[:_LONGEST], safe="")))
-        return sessions.keep_way(see_other(way), kept)
+        return sessions.keep_way(request, see_other(way), kept=kept)
 
     async def back(self, request: Request) -> Response:
         """Take who comes back in, or say why not."""
@@ -93,13 +93,14 @@ class SsoPages:
                 next=following,
                 status=status,
             )
-        return self._room.sessions.begin(see_other(following), arrived.session)
+        return self._room.sessions.begin(request, see_other(following), token=arrived.session)
 
     def _arrived(self, request: Request, arrived: Arrived, following: str) -> Response:
         if arrived.link:
             return self._page(request, link=arrived.link, email=arrived.email, problem="", next=following)
         shown = self._page(request, link="", email=arrived.email, problem="", next=following)
-        return self._room.sessions.begin(self._room.sessions.forget_way(shown), arrived.session)
+        shown = self._room.sessions.forget_way(request, shown)
+        return self._room.sessions.begin(request, shown, token=arrived.session)
 
     def _page(self, request: Request, *, status: int = 200, **values: str) -> Response:
         known = {"provider": self._room.services.single_sign_on.name}

@@ -177,7 +177,7 @@ class Visit:
 
     def on(self, *parts: str, note: str = "") -> Response:
         """Return the answer that leads on to a page of the project, which says ``note`` once."""
-        return self.room.sessions.note(see_other(self.at(*parts)), note)
+        return self.room.sessions.note(self.request, see_other(self.at(*parts)), text=note)
 
     def _own(self) -> dict[str, object]:
         return {
