@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import pytest
@@ -95,6 +96,50 @@ async def test_a_group_is_made_filled_and_deleted(jane, world):
     assert "project_viewer" in await jane.see("/groups/operators")
     await jane.send("/groups/operators/delete")
     await jane.see("/groups/operators", status=404)
+
+
+async def test_rules_about_the_provider_s_groups_are_added_and_removed(jane, world):
+    await jane.send("/groups", {"group_name": "operators"})
+    assert "No rules yet" in await jane.see("/sign-in-rules")
+    page = await jane.see("/sign-in-rules")
+    choices = dict(re.findall(r'<option value="([^"]+)">([^<]+)</option>', page))
+    project, group = (
+        next(key for key in choices if key.startswith(kind)) for kind in ("Project", "UserGroup")
+    )
+    for gives in (project, group):
+        made = await jane.send("/sign-in-rules", {"claim": "on call & <more>", "gives": gives})
+        assert made.headers["location"].endswith("/sign-in-rules")
+    access = world.access
+    rules = await world.organizations.rules(access.principal, access.organization.guid)
+    assert [(each.rule.claim, each.kind, each.name) for each in rules] == [
+        ("on call & <more>", "UserGroup", "operators"),
+        ("on call & <more>", "Project", "demo"),
+    ]
+    page = await jane.see("/sign-in-rules")
+    assert "on call &amp; &lt;more&gt;" in page
+    [first, _] = [html.unescape(each) for each in re.findall(r'name="rule" value="([^"]+)"', page)]
+    for _ in range(2):  # the second time it is gone already
+        assert (await jane.send("/sign-in-rules/remove", {"rule": first})).status_code == 303
+    assert len(re.findall(r'name="rule" value=', await jane.see("/sign-in-rules"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"claim": " ", "gives": "Organization {org} rio-org_member"}, "no group.{1,6}s name"),
+        ({"claim": "ops", "gives": ""}, "choose a role"),
+        ({"claim": "ops", "gives": "Project project-elsewhere project_admin"}, "project-elsewhere"),
+        ({"claim": "ops", "gives": "Organization {org} king"}, "king"),
+    ],
+)
+async def test_a_rule_that_will_not_do_is_told_beside_its_field(jane, world, fields, said):
+    organization = world.access.organization.guid
+    wrong = await jane.send(
+        "/sign-in-rules", {name: text.format(org=organization) for name, text in fields.items()}
+    )
+    assert (wrong.status_code, 'role="alert"' in wrong.text) == (400, True)
+    assert re.search(said, wrong.text)
+    assert await world.organizations.rules(world.access.principal, organization) == ()
 
 
 async def test_a_service_account_gets_a_token_that_is_shown_once(jane, world):

@@ -39,6 +39,7 @@ PAGES = (
     "/audit",
     "/members",
     "/groups/operators",
+    "/sign-in-rules",
     "/service-accounts/ci",
     "/settings",
     "/new/project",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from towline.console.claims import ClaimsPages
 from towline.console.deployments import DeploymentsPages
 from towline.console.device import DevicePage
 from towline.console.engines import EnginesPages
@@ -164,6 +165,10 @@ def _people(room: Room) -> Iterator[_Row]:
     yield "GET", f"{base}/groups/{{name}}", Permission.VIEW, groups.show
     yield "POST", f"{base}/groups/{{name}}", Permission.MANAGE_ORGANIZATION, groups.submit
     yield "POST", f"{base}/groups/{{name}}/delete", Permission.MANAGE_ORGANIZATION, groups.delete
+    claims, rules = ClaimsPages(room), f"{base}/sign-in-rules"
+    yield "GET", rules, Permission.MANAGE_ORGANIZATION, claims.show
+    yield "POST", rules, Permission.MANAGE_ORGANIZATION, claims.add
+    yield "POST", f"{rules}/remove", Permission.MANAGE_ORGANIZATION, claims.remove
     robots = f"{base}/service-accounts"
     yield "POST", robots, Permission.MANAGE_ORGANIZATION, accounts.create
     yield "GET", f"{robots}/{{name}}", Permission.VIEW, accounts.show

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from towline.domain.errors import InvalidInput
+
 INVITATION_LIFE = timedelta(days=7)
 LINK_LIFE = timedelta(minutes=10)
 LONGEST_CLAIM = 255
@@ -93,3 +95,11 @@ def granted_by(rules: Iterable[ClaimRule], groups: Iterable[str]) -> Mapping[str
         if rule.claim in held:
             found.setdefault(rule.grant.owner_guid, {})[rule.grant.role] = None
     return {owner: tuple(roles) for owner, roles in found.items()}
+
+
+def checked_claim(text: str, *, field: str) -> str:
+    """Return a group's name as a provider may send it; raise InvalidInput."""
+    if not text or len(text) > LONGEST_CLAIM or not text.isprintable():
+        rule = f"use at most {LONGEST_CLAIM} printable characters"
+        raise InvalidInput(field, problem="is no group's name", rule=rule)
+    return text

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from towline.domain.errors import InvalidInput
-from towline.domain.joining import LONGEST_CLAIM
+from towline.domain.joining import checked_claim
 from towline.wire.members import Domain, domain_in
 from towline.wire.metadata import API_VERSION, Inbound, check_frame, rfc3339
 from towline.wire.problems import read, required
@@ -191,10 +190,7 @@ def wanted_rules(body: bytes) -> Sequence[tuple[str, str, str, str, str]]:
     found = []
     for at, each in enumerate(required(spec.rules, field="spec.rules")):
         place = f"spec.rules[{at}]"
-        claim = required(each.claim, field=f"{place}.claim")
-        if len(claim) > LONGEST_CLAIM or not claim.isprintable():
-            rule = f"use at most {LONGEST_CLAIM} printable characters"
-            raise InvalidInput(f"{place}.claim", problem="is no group's name", rule=rule)
+        claim = checked_claim(required(each.claim, field=f"{place}.claim"), field=f"{place}.claim")
         role = required(each.role_name, field=f"{place}.roleName")
         found.append((claim, *domain_in(each.domain, field=f"{place}.domain"), role))
     return found
