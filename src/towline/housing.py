@@ -19,6 +19,7 @@ from towline.engines.embedded import machine
 from towline.engines.embedded.engine import EmbeddedEngine
 from towline.engines.embedded.puller import Puller
 from towline.engines.swarm.engine import SwarmEngine
+from towline.services.disks import refuse_disks_of
 from towline.services.drifts import Drifts
 from towline.services.fleet import Housed, Opener
 from towline.wiring import new_guid, utc_now
@@ -64,6 +65,7 @@ async def _refuse_while_used(store: Store, kept: str, chosen: str) -> None:
             rule=f"start without the setting and add the other one beside it (`towline engine add`), or"
             f" delete what lives on {kept} first: a deployment never moves",
         )
+    await store.read(lambda tx: refuse_disks_of(tx, kept))
 
 
 def _own_spec(kind: EngineKind, config: Config) -> EngineSpec:

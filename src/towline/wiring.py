@@ -24,6 +24,7 @@ from towline.services.accounts import Accounts
 from towline.services.audit import Audit
 from towline.services.deployments import Deployments
 from towline.services.device_logins import DeviceLogins
+from towline.services.disks import Disks
 from towline.services.doors import Doors
 from towline.services.engines import InstallationEngines
 from towline.services.groups import Groups
@@ -104,6 +105,7 @@ class Services:
     renewals: Renewals
     packages: Packages
     deployments: Deployments
+    disks: Disks
     proofs: Proofs
     registries: Registries
     webhooks: Webhooks
@@ -178,6 +180,7 @@ def services_on(parts: Parts) -> Services:
         renewals=renewals,
         packages=Packages(store=store, clock=utc_now, new_guid=new_guid),
         deployments=_deployments(parts),
+        disks=_disks(parts),
         proofs=proofs,
         registries=Registries(store=store, bell=bell, clock=utc_now),
         webhooks=_webhooks(parts),
@@ -213,6 +216,17 @@ def _doors(parts: Parts) -> Doors:
 
 def _deployments(parts: Parts) -> Deployments:
     return Deployments(
+        store=parts.store,
+        engines=parts.engines,
+        bell=parts.bell,
+        clock=utc_now,
+        new_guid=new_guid,
+        machine=parts.machine,
+    )
+
+
+def _disks(parts: Parts) -> Disks:
+    return Disks(
         store=parts.store,
         engines=parts.engines,
         bell=parts.bell,

@@ -41,7 +41,7 @@ def test_an_unknown_path_is_404_as_json(http: httpx.Client) -> None:
 def test_what_rapyuta_io_has_and_towline_has_not_is_named(http: httpx.Client) -> None:
     for path, status in (
         ("/v2/networks/", 501),
-        ("/v2/disks/one/", 404),
+        ("/v2/networks/one/", 404),
         ("/api/device-manager/v0/devices/", 501),
     ):
         answer = http.get(path)

@@ -10,19 +10,19 @@ import contextlib
 import socket
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import pytest
 
 from towline.domain.causes import FindingCode
 from towline.domain.errors import EngineFailed, PullRefused
 from towline.domain.package import Limits, LivenessProbe, PullPolicy, RestartPolicy
-from towline.domain.workload import Fact, ReplicaState, Workload
+from towline.domain.workload import Fact, Mount, ReplicaState, Workload
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from towline.ports import Engine
+    from towline.ports import Engine, EngineHost
 
 PATIENCE = 30
 FOREVER = "trap 'exit 0' INT TERM; while :; do sleep 0.05; done"
@@ -345,6 +345,88 @@ class RollbackSuite:
         with pytest.raises(EngineFailed):
             await lab.engine.apply(replace(update, executables=(main, other)))
         await until_up(lab.engine, [1])
+
+
+DISK = "disk-suite"
+
+
+class DiskSuite:
+    """What an engine does with disks. Inheritors give the fixtures ``lab``, whose disk is deleted after each
+    test, and ``watch``.
+    """
+
+    async def says(self, lab: Lab, script: str, mount: Mount, **changes: Any) -> str:
+        """Run a script once with a disk, remove it, and return its log."""
+        workload = lab.workload(script, mounts=(mount,), restart=RestartPolicy.NEVER, **changes)
+        await lab.engine.apply(workload)
+        log = await log_of(lab.engine, workload, follow=True)
+        await lab.engine.remove(workload.deployment_guid)
+        return log
+
+    async def test_what_is_on_a_disk_outlives_containers_and_ends_with_the_disk(self, lab: Lab) -> None:
+        disk = Mount(DISK, "/data", capacity=4)
+        assert await self.says(lab, "echo kept > /data/word && ls /data", disk) == "word\n"
+        elsewhere = Mount(DISK, "/srv/app/deep", capacity=4)
+        assert await self.says(lab, "cat /srv/app/deep/word", elsewhere, generation=2) == "kept\n"
+        used = await host_of(lab).disk_used(DISK)
+        assert used is None or used > 0
+        await deleted(lab)
+        assert await self.says(lab, "ls /data; echo empty", disk, generation=3) == "empty\n"
+
+    async def test_a_new_disk_belongs_to_whom_the_container_runs_as(self, lab: Lab) -> None:
+        disk = Mount(DISK, "/data", capacity=4)
+        assert (
+            await self.says(lab, "id -u; id -g; touch /data/mine && echo done", disk) == "1000\n1000\ndone\n"
+        )
+
+    async def test_a_disk_belongs_to_whom_the_volume_says(self, lab: Lab) -> None:
+        script = "touch /data/mine && echo done"
+        for number in (7, 8):
+            disk = Mount(DISK, "/data", capacity=4, uid=number, gid=number)
+            asked = {"uid": number, "gid": number, "generation": number}
+            assert await self.says(lab, f"rm -f /data/mine; {script}", disk, **asked) == "done\n"
+
+    async def test_a_disk_that_is_not_there_is_deleted(self, lab: Lab) -> None:
+        await host_of(lab).delete_disk("disk-unknown")
+        assert await host_of(lab).disk_used("disk-unknown") is None
+
+
+class FolderSuite(DiskSuite):
+    """The same where an engine mounts folders of disks."""
+
+    async def test_a_folder_of_a_disk_is_made_and_mounted(self, lab: Lab) -> None:
+        inner = Mount(DISK, "/data", sub_path="app/db", capacity=4)
+        assert await self.says(lab, "echo kept > /data/word && ls /data", inner) == "word\n"
+        whole = Mount(DISK, "/data", capacity=4)
+        assert await self.says(lab, "cat /data/app/db/word", whole, generation=2) == "kept\n"
+
+    async def test_a_folder_that_became_a_link_is_not_followed(self, lab: Lab) -> None:
+        whole = Mount(DISK, "/data", capacity=4)
+        assert await self.says(lab, "ln -s /etc /data/app && echo done", whole) == "done\n"
+        inner = Mount(DISK, "/data", sub_path="app", capacity=4)
+        with pytest.raises(EngineFailed) as caught:
+            await lab.engine.apply(lab.workload(FOREVER, mounts=(inner,), generation=2))
+        assert caught.value.finding.code is FindingCode.ENGINE_ERROR
+        assert "app" in caught.value.finding.detail
+        assert await lab.engine.inventory() == []
+
+
+async def deleted(lab: Lab) -> None:
+    """Delete the disk, again while the engine says that a container has it: a swarm's go by and by."""
+    said = ["in use"]
+    async with asyncio.timeout(PATIENCE):
+        while said:
+            assert "in use" in said.pop()
+            try:
+                await host_of(lab).delete_disk(DISK)
+            except EngineFailed as failure:
+                said.append(failure.finding.detail)
+                await asyncio.sleep(0.1)
+
+
+def host_of(lab: Lab) -> EngineHost:
+    """Return the other side of the lab's engine: one object is both."""
+    return cast("EngineHost", lab.engine)
 
 
 async def up(engine: Engine) -> list[int]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from docker_lab import DockerLab, Place, digest_in, docker_place, forms_of_password, fresh_layout
 from engine_lab import GUID
-from engine_suite import FOREVER, PATIENCE, EngineSuite, RollbackSuite, Watch, up
+from engine_suite import FOREVER, PATIENCE, DiskSuite, EngineSuite, RollbackSuite, Watch, up
 
 from parts import layers
 from parts.dockerd import bridged_dockerd
@@ -59,7 +59,7 @@ async def watch(lab: DockerLab) -> AsyncIterator[Watch]:
     await watch.close()
 
 
-class TestDockerEngine(EngineSuite, RollbackSuite):
+class TestDockerEngine(EngineSuite, RollbackSuite, DiskSuite):
     """The contract."""
 
 

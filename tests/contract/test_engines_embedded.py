@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 from engine_lab import GUID, EmbeddedLab
-from engine_suite import FOREVER, PATIENCE, EngineSuite, Watch, log_of
+from engine_suite import FOREVER, PATIENCE, EngineSuite, FolderSuite, Watch, log_of
 
 import towline
 from parts.layers import Config
@@ -57,7 +57,7 @@ async def watch(lab: EmbeddedLab) -> AsyncIterator[Watch]:
     await watch.close()
 
 
-class TestEmbeddedEngine(EngineSuite):
+class TestEmbeddedEngine(EngineSuite, FolderSuite):
     """The contract."""
 
 

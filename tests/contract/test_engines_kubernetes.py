@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from engine_lab import GUID, workload
-from engine_suite import FOREVER, EngineSuite, Watch, log_of, up
+from engine_suite import DISK, FOREVER, EngineSuite, Watch, log_of, up
 
 from parts.kube.lab import Kubernetes, kubernetes
 from towline.domain.causes import FindingCode
 from towline.domain.package import LivenessProbe, RestartPolicy
-from towline.domain.workload import ReplicaState, Workload
+from towline.domain.workload import Mount, ReplicaState, Workload
 from towline.engines.kubernetes.naming import GENERATION
 
 if TYPE_CHECKING:
@@ -77,6 +77,25 @@ class TestKubernetesEngine(EngineSuite):
         assert await lab.engine.roll_back(GUID, generation=2) == 1, "it may be repeated"
         await lab.engine.apply(replace(update, generation=3))
         assert {fact.generation for fact in await lab.engine.inventory()} == {1, 3}
+
+    async def test_a_disk_is_a_claim_that_outlives_what_mounts_it(self, lab: KubernetesLab) -> None:
+        disk = Mount(DISK, "/data", sub_path="db", capacity=8, gid=70)
+        await lab.engine.apply(lab.workload(FOREVER, generation=1, mounts=(disk,)))
+        (claim,) = lab.cluster.api.objects.of("persistentvolumeclaims")
+        assert claim.shown()["spec"]["resources"]["requests"] == {"storage": "8Gi"}
+        (pod,) = lab.cluster.api.objects.of("pods")
+        spec = pod.shown()["spec"]
+        assert spec["securityContext"]["fsGroup"] == 70
+        (mounted,) = spec["containers"][0]["volumeMounts"]
+        assert mounted == {"name": DISK, "mountPath": "/data", "subPath": "db"}
+
+        await lab.engine.apply(lab.workload(FOREVER, generation=2, mounts=(disk,), exclusive=True))
+        assert [fact.generation for fact in await lab.engine.inventory()] == [2], "two may not write there"
+        await lab.engine.remove(GUID)
+        assert [kept.uid for kept in lab.cluster.api.objects.of("persistentvolumeclaims")] == [claim.uid]
+        await lab.engine.delete_disk("disk-unknown")
+        await lab.engine.delete_disk(DISK)
+        assert lab.cluster.api.objects.of("persistentvolumeclaims") == []
 
     async def test_the_log_of_the_run_before_is_kept_apart(self, lab: KubernetesLab, watch: Watch) -> None:
         marker = lab.cluster.folder / "was-here"

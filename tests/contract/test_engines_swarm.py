@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from docker_lab import digest_in, forms_of_password, fresh_layout
 from engine_lab import GUID
-from engine_suite import FOREVER, PATIENCE, EngineSuite, RollbackSuite, Watch, log_of
+from engine_suite import FOREVER, PATIENCE, DiskSuite, EngineSuite, RollbackSuite, Watch, log_of
 from swarm_lab import SwarmLab, SwarmPlace, swarm_place
 
 from parts.registry import PASSWORD, USER, RealRegistry, htpasswd_auth, push, running_registry
@@ -52,7 +52,7 @@ async def watch(lab: SwarmLab) -> AsyncIterator[Watch]:
     await watch.close()
 
 
-class TestSwarmEngine(EngineSuite, RollbackSuite):
+class TestSwarmEngine(EngineSuite, RollbackSuite, DiskSuite):
     """The contract."""
 
 

@@ -41,7 +41,7 @@ def test_every_finding_has_a_row_with_words_and_a_known_code(code):
     assert cause.title
     assert cause.explanation.endswith(".")
     assert cause.fix.endswith(".")
-    assert cause.error_code in {"DEP_E153", "DEP_E155", "DEP_E156", "DEP_E201"}
+    assert cause.error_code in {"DEP_E153", "DEP_E155", "DEP_E156", "DEP_E201", "DEP_E210"}
 
 
 def test_only_findings_about_the_credential_blame_it():

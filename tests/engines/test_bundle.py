@@ -14,7 +14,7 @@ from towline.domain.errors import EngineFailed
 from towline.domain.package import Limits
 from towline.engines.embedded import bundle
 from towline.engines.embedded.bundle import Host, Names
-from towline.engines.embedded.identity import Identity
+from towline.engines.identity import Identity
 
 ROOT = Host("amd64", user_namespace=False, open_files=1 << 20, limits_swap=True)
 USER = Host("amd64", user_namespace=True, open_files=4096, id_range=False)

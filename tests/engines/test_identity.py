@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from towline.domain.errors import EngineFailed
-from towline.engines.embedded.identity import Identity, identify
 from towline.engines.embedded.layerview import read_text
+from towline.engines.identity import Identity, identify
 
 if TYPE_CHECKING:
     from pathlib import Path

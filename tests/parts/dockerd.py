@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -140,18 +140,27 @@ class Dockerd:
 
     def containers(self, **labels: str) -> list[Any]:
         """Return the descriptions of all containers with these labels of Towline's."""
-        wanted = [f"io.towline.{name}={value}" for name, value in labels.items()]
-        filters = quote(json.dumps({"label": wanted or ["io.towline.installation"]}))
-        return list(self.ask("GET", f"/containers/json?all=1&filters={filters}"))
+        return list(self.ask("GET", f"/containers/json?all=1&filters={_filters(labels)}"))
 
     def inspect(self, ident: str) -> Any:
         """Return all that the Engine tells about a container."""
         return self.ask("GET", f"/containers/{ident}/json")
 
     def sweep(self, **labels: str) -> None:
-        """Delete the containers with these labels."""
+        """Delete the containers and volumes with these labels."""
         for each in self.containers(**labels):
             self.ask("DELETE", f"/containers/{each['Id']}?force=1&v=1")
+        for each in self.volumes(**labels):
+            self.ask("DELETE", f"/volumes/{each['Name']}?force=1")
+
+    def volumes(self, **labels: str) -> list[Any]:
+        """Return the volumes with these labels of ours."""
+        return list(self.ask("GET", f"/volumes?filters={_filters(labels)}")["Volumes"] or ())
+
+
+def _filters(labels: Mapping[str, str]) -> str:
+    wanted = [f"io.towline.{name}={value}" for name, value in labels.items()]
+    return quote(json.dumps({"label": wanted or ["io.towline.installation"]}))
 
 
 @contextmanager

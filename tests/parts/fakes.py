@@ -369,6 +369,7 @@ class FakeEngine:
         self.trouble: Finding | None = None
         self.identities: tuple[str, ...] = ()
         self.images: tuple[KeptImage, ...] = ()
+        self.disks: dict[str, int] = {}
 
     @property
     def name(self) -> str:
@@ -388,6 +389,14 @@ class FakeEngine:
         self.images = tuple(each for each in self.images if each not in doomed)
         return len(doomed)
 
+    async def disk_used(self, disk: str) -> int | None:
+        self._answer()
+        return self.disks.get(disk)
+
+    async def delete_disk(self, disk: str) -> None:
+        self._answer()
+        self.disks.pop(disk, None)
+
     def _answer(self) -> None:
         if self.trouble is not None:
             raise EngineFailed(self.trouble)
@@ -403,6 +412,7 @@ class FakeEngine:
             raise self._failures.popleft()
         if workload.exclusive:
             self._make_way(workload)
+        self.disks.update({disk: self.disks.get(disk, 0) for disk in workload.disks})
         for key, run, replica in _places(workload):
             container = self._containers.get(key)
             if container is None or not container.is_up:

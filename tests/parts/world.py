@@ -47,6 +47,7 @@ from towline.services.audit import Audit
 from towline.services.bell import LocalBell
 from towline.services.deployments import Deployments
 from towline.services.device_logins import DeviceLogins
+from towline.services.disks import Disks
 from towline.services.doors import Doors
 from towline.services.engine_following import EngineFollowing
 from towline.services.engines import InstallationEngines
@@ -131,6 +132,7 @@ class World:
     renewals: Renewals
     packages: Packages
     deployments: Deployments
+    disks: Disks
     registries: Registries
     webhooks: Webhooks
     pull_tokens: ScriptedPullTokens
@@ -391,6 +393,7 @@ async def _world(store: Store, present: Present, present_public: Present, *, vau
         renewals=renewals,
         packages=Packages(store=store, clock=clock, new_guid=new_guid),
         deployments=Deployments(store=store, engines=fleet, bell=bell, clock=clock, new_guid=new_guid),
+        disks=Disks(store=store, engines=fleet, bell=bell, clock=clock, new_guid=new_guid),
         house=house,
         fleet=fleet,
         following=EngineFollowing(store=store, vault=vault, doors=fleet),

@@ -58,9 +58,6 @@ _CONFIG_TREES = (
     "set-revision tree 1",
 )
 _REST = (
-    "disk create data --capacity 4",
-    "disk delete data -f",
-    "disk list",
     "network delete ros-net -f",
     "network inspect ros-net",
     "network list",

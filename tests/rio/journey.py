@@ -255,6 +255,31 @@ A_WRONG_PASSWORD = (
     works("apply -f right.yaml", "Updated secret:private-pull", note="the corrected secret is all it takes"),
     replace(works("deployment wait talker-1", "Phase: Succeeded Status: Running"), before=_when("Running")),
 )
+DISKS = (
+    works("disk list", hides=("data",)),
+    works("disk create data --capacity 4", "Disk data created successfully"),
+    fails("disk create data --capacity 4", "disk 'data' exists in this project"),
+    fails("disk create odd --capacity 5", "capacity", note="`rio` itself: an even number from 4 to 512"),
+    works(
+        "apply -f disk.yaml",
+        "Created disk:kept",
+        "Created deployment:with-disk",
+        note="a Disk, and a Deployment that mounts it",
+    ),
+    works("disk list", "data", "Available", "kept", "Bound", "with-disk"),
+    works("disk list -l team=robots", "kept", hides=("data",)),
+    works("deployment wait with-disk", "Phase: Succeeded Status: Running"),
+    works("deployment inspect with-disk", "mountPath: /data", "nameOrGUID: kept", "status: Bound"),
+    fails(
+        "disk delete kept -f",
+        "is used by deployment 'with-disk'",
+        note="while a deployment has it: says which",
+    ),
+    works("apply -f disk.yaml", "disk:kept already exists", note="a Disk that is there"),
+    works("delete -f disk.yaml", "Deleted deployment:with-disk", "Deleted disk:kept"),
+    works("disk delete data -f", "Disk(s) deleted successfully"),
+    works("disk delete data -f", "Disk(s) not found"),
+)
 ENDING = (
     Step(
         command="deployment logs talker-1",
@@ -316,6 +341,7 @@ LANE: tuple[Step, ...] = (
     *GROUPS,
     *DEPLOYING,
     *A_WRONG_PASSWORD,
+    *DISKS,
     *ENDING,
     *WITHOUT_A_SERVER,
 )

@@ -82,6 +82,25 @@ spec:
   depends:
     - {kind: deployment, nameOrGUID: talker-1, wait: true}
 """
+DISK = """\
+apiVersion: api.rapyuta.io/v2
+kind: Deployment
+metadata:
+  name: with-disk
+  depends: {kind: package, nameOrGUID: talker, version: v1.0.0}
+spec:
+  runtime: cloud
+  volumes:
+    - execName: app
+      mountPath: /data
+      subPath: talker
+      depends: {kind: disk, nameOrGUID: kept}
+---
+apiVersion: api.rapyuta.io/v2
+kind: Disk
+metadata: {name: kept, labels: {team: robots}}
+spec: {runtime: cloud, capacity: 8}
+"""
 HUB = """\
 apiVersion: api.rapyuta.io/v2
 kind: Secret
@@ -191,6 +210,7 @@ def write_manifests(folder: Path, registry: str) -> None:
         "right.yaml": right,
         "wrong.yaml": wrong,
         "follower.yaml": FOLLOWER,
+        "disk.yaml": DISK,
         "hub.yaml": HUB,
         "project.yaml": PROJECT,
         "team.yaml": TEAM,

@@ -156,7 +156,8 @@ async def test_the_graph_names_what_is_there_and_what_is_missing(packed: World) 
     needs = (Dependency("database", wait=True), Dependency("absent"))
     await packed.deployments.create(packed.access, deployment_draft("database"))
     await packed.deployments.create(packed.access, deployment_draft(dependencies=needs))
-    deployment, found = await packed.deployments.graph(packed.access, "talker-1")
+    graph = await packed.deployments.graph(packed.access, "talker-1")
+    deployment, found = graph.deployment, graph.needs
     assert deployment.name == "talker-1"
     assert [(need.deployment, other and other.name) for need, other in found] == [
         ("database", "database"),

@@ -131,7 +131,7 @@ def test_a_broken_rule_of_deployments_names_its_field(changes: dict[str, Any], f
     [
         ({"runtime": "device"}, "spec.runtime"),
         ({"device": {"depends": {"kind": "device", "nameOrGUID": "rover"}}}, "spec.device"),
-        ({"volumes": [{"execName": "app", "mountPath": "/data"}]}, "spec.volumes"),
+        ({"volumes": [{"execName": "app", "mountPath": "/data"}]}, "spec.volumes[0].depends"),
         ({"restart": "on-failure"}, "spec.restart"),
         ({"depends": [{"kind": "deployment"}]}, "spec.depends[0].nameOrGUID"),
         ({"envArgs": [{"name": "A", "value": {}}]}, "spec.envArgs[0].value"),

@@ -180,7 +180,7 @@ def test_a_secret_value_beside_a_reference_is_never_answered(live: Live, client:
 
 # --- what is absent --------------------------------------------------------------------------------------
 
-LISTED = ("networks", "disks", "staticroutes", "roles", "configtrees")
+LISTED = ("networks", "staticroutes", "roles", "configtrees")
 
 
 @pytest.mark.parametrize("kind", LISTED)
@@ -200,10 +200,10 @@ def test_what_towline_does_not_have_is_named(live: Live, kind: str) -> None:
 
 
 def test_the_sdk_hears_what_is_absent(client: Client) -> None:
-    with pytest.raises(ABSENT, match="Towline has no disks"):
-        client.list_disks()
-    with pytest.raises(HttpNotFoundError, match="Towline has no disks"):
-        client.delete_disk("one")
+    with pytest.raises(ABSENT, match="Towline has no ROS networks"):
+        client.list_networks()
+    with pytest.raises(HttpNotFoundError, match="Towline has no ROS networks"):
+        client.delete_network("one")
     with pytest.raises(ABSENT, match="no owner"):
         client.update_project_owner({"guid": "somebody"})
 

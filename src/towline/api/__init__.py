@@ -15,6 +15,7 @@ from starlette.routing import Router
 from towline import __version__
 from towline.api.deployments import DeploymentsApi
 from towline.api.device_logins import DeviceLoginsApi
+from towline.api.disks import DisksApi
 from towline.api.docs import DocsApi
 from towline.api.doors import DoorsApi
 from towline.api.endpoint import Endpoint, Limits
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from towline.services.accounts import Accounts
     from towline.services.deployments import Deployments
     from towline.services.device_logins import DeviceLogins
+    from towline.services.disks import Disks
     from towline.services.doors import Doors
     from towline.services.engines import InstallationEngines
     from towline.services.figures import Figures
@@ -110,6 +112,8 @@ class UseCases(Protocol):
     @property
     def deployments(self) -> Deployments: ...
     @property
+    def disks(self) -> Disks: ...
+    @property
     def proofs(self) -> Proofs: ...
     @property
     def registries(self) -> Registries: ...
@@ -163,6 +167,7 @@ def build(
         *EventsApi(services.webhooks).operations(),
         *PackagesApi(services.packages).operations(),
         *DeploymentsApi(services.deployments).operations(),
+        *DisksApi(services.disks).operations(),
         *EnginesApi(services.engines).operations(),
         *HealthApi(checks, metrics, open_metrics=open_metrics, leaving=leaving).operations(),
     )

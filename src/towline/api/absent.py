@@ -9,7 +9,6 @@ from __future__ import annotations
 _KINDS = {
     "/v2/networks/": "ROS networks",
     "/v2/staticroutes/": "static routes",
-    "/v2/disks/": "disks",
     "/v2/roles/": "roles of your own; project_viewer, project_developer and project_admin are fixed",
     "/v2/role-bindings/": "role bindings; an organization's members hold their roles",
     "/v2/configtrees/": "config trees",

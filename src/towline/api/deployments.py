@@ -25,7 +25,7 @@ from towline.wire.openapi import Parameter
 if TYPE_CHECKING:
     from towline.api.operations import Call
     from towline.domain.account import Access
-    from towline.services.deployments import Deployments
+    from towline.services.deployments import Deployments, Graph
     from towline.wire.lists import Query
 
 _TAG = "Deployments"
@@ -194,7 +194,7 @@ class DeploymentsApi:
         view = _view(access)
         if truth_of(query, "dependencies", default=False):
             found = [await self._deployments.graph(access, each.name, each.guid) for each in listing.items]
-            items = [wire.document(each, view, needs=needs) for each, needs in found]
+            items = [_with_all(graph, access) for graph in found]
         else:
             items = [wire.document(each, view) for each in listing.items]
         return Reply(joined("Deployment", items, listing.next))
@@ -206,10 +206,8 @@ class DeploymentsApi:
 
     async def get(self, call: Call) -> Reply:
         """Answer a deployment with the state of what it depends on."""
-        deployment, needs = await self._deployments.graph(
-            call.access, call.path["name"], text_of(call.query, "guid")
-        )
-        return Reply(wire.document(deployment, _view(call.access), needs=needs))
+        graph = await self._deployments.graph(call.access, call.path["name"], text_of(call.query, "guid"))
+        return Reply(_with_all(graph, call.access))
 
     async def update(self, call: Call) -> Reply:
         """Wish the next generation."""
@@ -248,10 +246,8 @@ class DeploymentsApi:
 
     async def graph(self, call: Call) -> Reply:
         """Answer what a deployment depends on."""
-        deployment, needs = await self._deployments.graph(
-            call.access, call.path["name"], text_of(call.query, "guid")
-        )
-        return Reply(wire.graph_document(deployment, needs))
+        graph = await self._deployments.graph(call.access, call.path["name"], text_of(call.query, "guid"))
+        return Reply(wire.graph_document(graph.deployment, graph.needs))
 
 
 def _filter(query: Query) -> DeploymentQuery:
@@ -264,6 +260,10 @@ def _filter(query: Query) -> DeploymentQuery:
         package_version=text_of(query, "packageVersion"),
         selector=selector_of(query),
     )
+
+
+def _with_all(graph: Graph, access: Access) -> bytes:
+    return wire.document(graph.deployment, _view(access), needs=graph.needs, disks=graph.disks)
 
 
 def _view(access: Access) -> wire.View:

@@ -231,11 +231,12 @@ class DeploymentsPages:
         """Return what the page shows; ``pace`` remembers what was shown before, to tell how fast it goes."""
         deployment = await self._found(visit)
         services = self._room.services
-        _, needs = await services.deployments.graph(visit.access, deployment.name)
+        graph = await services.deployments.graph(visit.access, deployment.name)
         rows = await services.deployments.history(visit.access, deployment.name)
         return {
             "deployment": deployment,
-            "needs": needs,
+            "needs": graph.needs,
+            "disks": graph.disks,
             "rows": list(rows)[::-1][:50],
             "steps": _steps(deployment),
             "pulls": pulls_of(deployment.status, pace or Pace(self._room.clock)),

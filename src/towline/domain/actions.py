@@ -23,6 +23,7 @@ IN_PROJECT: Actions = {
         "update": _DEPLOY,
         "delete": _DEPLOY,
     },
+    "disk": {"list": _VIEW, "get": _VIEW, "create": _DEPLOY, "delete": _DEPLOY},
     "package": {"list": _VIEW, "get": _VIEW, "create": _DEPLOY, "delete": _DEPLOY},
     "secret": {
         "list": _VIEW,

@@ -72,6 +72,7 @@ class FindingCode(StrEnum):
     PORT_TAKEN = "port-taken"
     WRONG_ARCHITECTURE = "wrong-architecture"
     DEPENDENCY_FAILED = "dependency-failed"
+    DISK_NOT_READY = "disk-not-ready"
     UPDATE_ROLLED_BACK = "update-rolled-back"
     MINT_KEY_MALFORMED = "mint-key-malformed"
     MINT_CREDENTIAL_REFUSED = "mint-credential-refused"

@@ -91,6 +91,12 @@ RUNS: dict[FindingCode, Cause] = {
         "See to the other deployment; this one goes on by itself.",
         code="DEP_E156",
     ),
+    FindingCode.DISK_NOT_READY: by_clock(
+        "A disk that the deployment mounts is not ready",
+        "The disk is still in use by a deployment that is ending, or its engine cannot give it.",
+        "See the detail; the deployment goes on by itself once the disk is ready.",
+        code="DEP_E210",
+    ),
     FindingCode.UPDATE_ROLLED_BACK: by_person(
         "The update was taken back: what ran before it runs again",
         "The new containers wanted the ports of the old ones, which were ended for them. The new ones ended"

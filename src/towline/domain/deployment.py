@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
+from towline.domain.disk import Volume
 from towline.domain.findings import Finding
 from towline.domain.package import EnvVar, Executable, PackageSpec, RestartPolicy
 
@@ -98,6 +99,7 @@ class Wish:
     environment: tuple[EnvVar, ...] = ()
     dependencies: tuple[Dependency, ...] = ()
     restart: RestartPolicy = RestartPolicy.ALWAYS
+    volumes: tuple[Volume, ...] = ()
 
     def merged_environment(self) -> tuple[EnvVar, ...]:
         """Return the package's variables, each replaced by the deployment's of the same name."""
@@ -175,8 +177,8 @@ class Deployment:
 
     @property
     def is_exclusive(self) -> bool:
-        """Whether two generations cannot run side by side: both would want the same ports."""
-        return bool(self.wish.plan.ports)
+        """Whether two generations cannot run side by side: both would want the same ports, or disks."""
+        return bool(self.wish.plan.ports or self.wish.volumes)
 
     def wished_again(self, wish: Wish, *, labels: Mapping[str, str], at: datetime) -> Self:
         """Return the next generation; guid, name and status stay."""
@@ -217,5 +219,6 @@ class DeploymentDraft:
     environment: tuple[EnvVar, ...] = ()
     dependencies: tuple[Dependency, ...] = ()
     restart: RestartPolicy = RestartPolicy.ALWAYS
+    volumes: tuple[Volume, ...] = ()
     engine: str = ""
     """The engine that is asked for by name; empty takes the default, or the one that the deployment has."""

@@ -37,6 +37,7 @@ _TAKEN_FOR_GUID = re.compile(r"(?:org|project|pkg|dep|inst|secret)-.*")
 
 _TAKEN_FOR_GROUP = re.compile(r"group-.*")
 _TAKEN_FOR_PACKAGE = re.compile(r"pkg-.*")
+_TAKEN_FOR_DISK = re.compile(r"disk-[a-z0-9]{20,24}")
 _TAKEN_FOR_DEPLOYMENT = re.compile(r"(?:dep|inst)-[a-z0-9]+")
 
 GUID_LETTERS = 24
@@ -68,6 +69,11 @@ def package_name(text: str) -> str:
 def deployment_name(text: str) -> str:
     """Return ``text`` if a new deployment may be called so, for the same reason."""
     return _no_guid(resource_name(text), _TAKEN_FOR_DEPLOYMENT, field="metadata.name")
+
+
+def disk_name(text: str) -> str:
+    """Return ``text`` if a new disk may be called so: it must not look like another one's guid."""
+    return _no_guid(resource_name(text), _TAKEN_FOR_DISK, field="metadata.name")
 
 
 def group_name(text: str) -> str:

@@ -32,6 +32,8 @@ class ScopeKind(StrEnum):
     PACKAGES_WRITE = "packages:write"
     DEPLOYMENTS_READ = "deployments:read"
     DEPLOYMENTS_WRITE = "deployments:write"
+    DISKS_READ = "disks:read"
+    DISKS_WRITE = "disks:write"
     REGISTRIES_READ = "registries:read"
     REGISTRIES_WRITE = "registries:write"
     EVENTS_READ = "events:read"
@@ -82,6 +84,12 @@ SCOPES: Mapping[ScopeKind, ScopeFacts] = {
         "make, change and delete deployments, which may use any secret of the project",
         Permission.DEPLOY,
         includes=ScopeKind.DEPLOYMENTS_READ,
+    ),
+    ScopeKind.DISKS_READ: ScopeFacts("see disks", Permission.VIEW),
+    ScopeKind.DISKS_WRITE: ScopeFacts(
+        "make disks, and delete them with all that is on them",
+        Permission.DEPLOY,
+        includes=ScopeKind.DISKS_READ,
     ),
     ScopeKind.REGISTRIES_READ: ScopeFacts("see the settings of registries", Permission.VIEW),
     ScopeKind.REGISTRIES_WRITE: ScopeFacts(

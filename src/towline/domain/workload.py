@@ -28,6 +28,22 @@ class PullAccess:
 
 
 @dataclass(frozen=True, slots=True)
+class Mount:
+    """A disk by its guid, or the folder ``sub_path`` of it, at ``path`` in a container; ``capacity`` in GiB.
+
+    ``uid`` and ``gid`` own the folder at each start; without them whoever the container runs as owns a new
+    one.
+    """
+
+    disk: str
+    path: str
+    sub_path: str = ""
+    uid: int | None = None
+    gid: int | None = None
+    capacity: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class WorkloadExecutable:
     """One executable, ready to run: the image pinned by the digest that was proved."""
 
@@ -42,12 +58,14 @@ class WorkloadExecutable:
     uid: int | None = None
     gid: int | None = None
     probe: LivenessProbe | None = None
+    mounts: tuple[Mount, ...] = ()
+    """Outer paths first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
     """A deployment's one generation. ``exclusive`` asks that the old generation ends before this one
-    starts, because both would want the same ``ports`` of the host.
+    starts, because both would want the same ``ports`` of the host, or the same disks.
     """
 
     deployment_guid: str
@@ -61,6 +79,11 @@ class Workload:
     stop_seconds: int = 10
     ports: tuple[int, ...] = ()
     served: tuple[ServedPort, ...] = ()
+
+    @property
+    def disks(self) -> Mapping[str, int]:
+        """The disks that are mounted, by guid with their capacities in GiB."""
+        return {mount.disk: mount.capacity for run in self.executables for mount in run.mounts}
 
 
 class ReplicaState(StrEnum):

@@ -9,6 +9,7 @@ from towline.ports.account_rows import AccountRows, TenantRows
 from towline.ports.credentials import Binding, Facts, Keychain, ResolvedCredential, Signing, Vault
 from towline.ports.deployment_rows import EVERYWHERE, Claim, DeploymentQuery, DeploymentRows, Part
 from towline.ports.device_rows import DeviceLoginRows
+from towline.ports.disk_rows import DiskRows
 from towline.ports.door_rows import (
     DoorPolicyRows,
     PullToken,
@@ -67,6 +68,7 @@ __all__ = [
     "DeploymentQuery",
     "DeploymentRows",
     "DeviceLoginRows",
+    "DiskRows",
     "DoorPolicyRows",
     "DueRenewal",
     "Engine",

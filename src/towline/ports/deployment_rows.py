@@ -76,6 +76,9 @@ class DeploymentRows(Protocol):
     ) -> Sequence[Claim]:
         """Take up to ``most`` deployments of a part that are due and free, oldest due first."""
 
+    def machine_of(self, guid: str) -> str:
+        """Return on which machine a deployment lives; empty for engines that several servers reach."""
+
     def place_on(self, machine: str, *, engine: str) -> int:
         """Let deployments on an engine that live nowhere live on ``machine``; return how many."""
 

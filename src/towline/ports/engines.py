@@ -93,6 +93,14 @@ class EngineHost(Protocol):
         An image that somebody else brought or uses stays.
         """
 
+    async def disk_used(self, disk: str) -> int | None:
+        """Return how many bytes are on a disk, by guid; None where nobody can tell, or it was never used."""
+
+    async def delete_disk(self, disk: str) -> None:
+        """Delete a disk's data; there may be nothing, as before its first use. Raise EngineFailed while a
+        container mounts it: an engine may let go of one later than it said that it ended.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class OpenEngine:

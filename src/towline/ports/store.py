@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from towline.ports.account_rows import AccountRows, TenantRows
     from towline.ports.deployment_rows import DeploymentRows
     from towline.ports.device_rows import DeviceLoginRows
+    from towline.ports.disk_rows import DiskRows
     from towline.ports.door_rows import DoorPolicyRows
     from towline.ports.engine_rows import EngineRows
     from towline.ports.event_rows import EventRows, WebhookRows
@@ -48,6 +49,8 @@ class Transaction(Protocol):
     def packages(self) -> PackageRows: ...
     @property
     def deployments(self) -> DeploymentRows: ...
+    @property
+    def disks(self) -> DiskRows: ...
     @property
     def accounts(self) -> AccountRows: ...
     @property

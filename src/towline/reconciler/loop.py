@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from towline.ports import Part
+from towline.reconciler.clearing import Clearing
 from towline.reconciler.tending import Tending
 from towline.reconciler.walk import Pace, Walk
 from towline.services.tally import Tally
@@ -61,6 +62,7 @@ class Reconciler:
         self._pace = pace or Pace()
         self._tally = tally or Tally()
         self._tending = self._tend()
+        self._clearing = Clearing(engines, store=store, bell=bell, part=part)
         self._walks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -74,6 +76,7 @@ class Reconciler:
                 await self._tending.follow(group)
                 group.create_task(self._tending.run(group))
                 group.create_task(self._move())
+                group.create_task(self._clearing.run())
         finally:
             for walk in self._walks:
                 walk.cancel()

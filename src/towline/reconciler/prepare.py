@@ -11,12 +11,14 @@ from towline.domain.audit import Door
 from towline.domain.causes import FindingCode
 from towline.domain.credential import Password
 from towline.domain.deployment import Deployment, ExecutableStatus, Phase, Status
+from towline.domain.disk import not_ready
 from towline.domain.errors import KeysUnreachable, PullRefused, SealBroken
 from towline.domain.findings import Finding
 from towline.domain.secret import DockerSecret
-from towline.domain.workload import Workload, WorkloadExecutable
+from towline.domain.workload import Mount, Workload, WorkloadExecutable
 
 if TYPE_CHECKING:
+    from towline.domain.disk import Disk
     from towline.domain.image import ImageReference
     from towline.domain.package import EnvVar, Executable
     from towline.domain.proof import Platform
@@ -59,10 +61,12 @@ class Preparation:
         Raises NotReady with every finding at once, so that people need not mend them one by one.
         """
         waiting = await self._missing_dependencies(deployment)
+        disks, unready = await self._disks(deployment)
         environment, unset = await self._environment(deployment)
-        pullable = await self._prove(deployment, platform, also=(*waiting, *unset))
+        pullable = await self._prove(deployment, platform, also=(*waiting, *unready, *unset))
         executables = tuple(
-            _executable(run, pullable[run.name], environment) for run in deployment.executables
+            _executable(run, pullable[run.name], environment, mounts=_mounts(deployment, run.name, disks))
+            for run in deployment.executables
         )
         statuses = tuple(
             ExecutableStatus(run.name, run.image, digest=pullable[run.name].image.digest or "")
@@ -137,6 +141,20 @@ class Preparation:
             return value
         return Finding(FindingCode.ENV_SECRET_MISSING, detail, checked_at=self._clock())
 
+    async def _disks(self, deployment: Deployment) -> tuple[Mapping[str, Disk], Sequence[Finding]]:
+        """Return the disks that the deployment mounts, by guid, and a finding for each that is not ready."""
+        wanted = {volume.disk_guid: volume.disk for volume in deployment.wish.volumes}
+        if not wanted:
+            return {}, ()
+        disks = await self._store.read(lambda tx: tx.disks.of_deployment(deployment.guid))
+        known = {disk.guid: disk for disk in disks}
+        problems = [
+            not_ready(name, problem).about(at=self._clock())
+            for guid, name in wanted.items()
+            if (problem := _problem_with_disk(known.get(guid)))
+        ]
+        return known, problems
+
     async def _missing_dependencies(self, deployment: Deployment) -> Sequence[Finding]:
         findings = []
         for dependency in deployment.wish.dependencies:
@@ -160,6 +178,29 @@ def as_entered(credentials: str) -> str:
     return " ".join(each.partition("+")[0] for each in credentials.split())
 
 
+def _problem_with_disk(disk: Disk | None) -> str:
+    if disk is None:
+        return "does not exist any more"
+    ending = next((user.name for user in disk.users if user.is_ending), "")
+    return f"is still mounted by deployment {ending!r}, which is ending" if ending else ""
+
+
+def _mounts(deployment: Deployment, executable: str, disks: Mapping[str, Disk]) -> tuple[Mount, ...]:
+    """Return an executable's mounts, outer paths first."""
+    volumes = (volume for volume in deployment.wish.volumes if volume.executable == executable)
+    return tuple(
+        Mount(
+            volume.disk_guid,
+            volume.mount_path,
+            sub_path=volume.sub_path,
+            uid=volume.uid,
+            gid=volume.gid,
+            capacity=disks[volume.disk_guid].capacity,
+        )
+        for volume in sorted(volumes, key=lambda volume: volume.mount_path.split("/"))
+    )
+
+
 def _problem_with(other: Deployment | None, name: str, *, must_run: bool) -> str:
     if other is None:
         return f"deployment {name!r} does not exist"
@@ -170,7 +211,11 @@ def _problem_with(other: Deployment | None, name: str, *, must_run: bool) -> str
 
 
 def _executable(
-    run: Executable, pullable: _Pullable, environment: Mapping[str, Password]
+    run: Executable,
+    pullable: _Pullable,
+    environment: Mapping[str, Password],
+    *,
+    mounts: tuple[Mount, ...],
 ) -> WorkloadExecutable:
     return WorkloadExecutable(
         run.name,
@@ -184,6 +229,7 @@ def _executable(
         uid=run.uid,
         gid=run.gid,
         probe=run.probe,
+        mounts=mounts,
     )
 
 

@@ -150,6 +150,21 @@ class Walk:
         self._observed.forget(guid)
         log.info("deployment.removed", deployment=guid)
         await self._release(replace(self._deployment.status, findings=()), due=None)
+        if self._deployment.wish.volumes:
+            await self._wake_others_with_its_disks()
+
+    async def _wake_others_with_its_disks(self) -> None:
+        """Let go on at once what waited for the disks, and what clears them away where they were deleted."""
+        guids = [volume.disk_guid for volume in self._deployment.wish.volumes]
+        project = self._deployment.project_guid
+
+        def change(tx: Transaction) -> None:
+            found = (tx.disks.get(project, guid) for guid in guids)
+            waiting = [user.guid for disk in found if disk is not None for user in disk.users]
+            tx.deployments.wake(now=self._clock(), guids=waiting)
+
+        await self._store.write(change)
+        self._bell.ring()
 
     async def _start(self) -> bool:
         """Prove, pull and start the generation; return whether it was started, settled if not."""

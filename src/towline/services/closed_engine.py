@@ -74,6 +74,14 @@ class ClosedEngine:
         """Refuse."""
         self._refuse()
 
+    async def disk_used(self, disk: str) -> int | None:
+        """Refuse."""
+        self._refuse(disk)
+
+    async def delete_disk(self, disk: str) -> None:
+        """Refuse."""
+        self._refuse(disk)
+
     def _refuse(self, *asked: object) -> NoReturn:
         del asked
         raise EngineFailed(self._reason)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from towline.domain.deployment import Deployment, Wish
 from towline.domain.engine import ENGINE_LABEL, not_there
 from towline.domain.errors import EngineFailed, InvalidInput, NotFound
 from towline.domain.package import RestartPolicy, Runtime
+from towline.services import volumes
 from towline.services.audit import entry
-from towline.services.engine_choice import chosen_engine
+from towline.services.disks import viewed
+from towline.services.engine_choice import chosen_engine, engine_names
 from towline.services.packages import absent as absent_package
 from towline.services.paging import every
 
@@ -20,14 +23,21 @@ if TYPE_CHECKING:
     from towline.domain.account import Access
     from towline.domain.audit import AuditEntry
     from towline.domain.deployment import Dependency, DeploymentDraft
+    from towline.domain.disk import DiskView
     from towline.domain.listing import Listing, Page
     from towline.domain.package import Executable, Package
     from towline.ports import Bell, Clock, DeploymentQuery, Engines, NewGuid, Store, Transaction
 
 _MOST_HISTORY = 500
 
-Graph = tuple[Deployment, "Sequence[tuple[Dependency, Deployment | None]]"]
-"""A deployment and what it depends on; None for one that does not exist (any more)."""
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A deployment and what it depends on; None for a deployment that does not exist (any more)."""
+
+    deployment: Deployment
+    needs: Sequence[tuple[Dependency, Deployment | None]] = ()
+    disks: Sequence[DiskView] = ()
 
 
 class Deployments:
@@ -59,6 +69,8 @@ class Deployments:
         guid = self._new_guid("dep")
 
         def change(tx: Transaction) -> Deployment:
+            mounted = volumes.asked_for(tx, access, draft)
+            asked = volumes.engine_asked(mounted, draft)
             deployment = Deployment(
                 guid,
                 draft.name,
@@ -66,11 +78,12 @@ class Deployments:
                 creator_guid=access.principal.user.guid,
                 created_at=at,
                 updated_at=at,
-                wish=_wish(tx, access, draft),
+                wish=_wish(tx, access, draft, mounted),
                 labels=draft.labels,
-                engine=chosen_engine(tx, access.project.guid, draft.engine, own=self._engines.own),
+                engine=chosen_engine(tx, access.project.guid, asked, own=self._engines.own),
             )
             here = self._machine if deployment.engine == self._engines.own else ""
+            here = volumes.bind(tx, mounted, deployment, own=self._engines.own, machine=here)
             tx.deployments.add(deployment, due=at, machine=here)
             tx.audit.append(_row(access, "deployment.created", deployment))
             return deployment
@@ -94,7 +107,11 @@ class Deployments:
             present = _found(tx, access, name)
             _refuse_rename(present, draft)
             _refuse_move(present, draft)
-            wished = present.wished_again(_wish(tx, access, draft), labels=draft.labels, at=at)
+            mounted = volumes.asked_for(tx, access, draft, own_guid=present.guid)
+            wished = present.wished_again(_wish(tx, access, draft, mounted), labels=draft.labels, at=at)
+            if mounted:
+                here = tx.deployments.machine_of(present.guid)
+                volumes.bind(tx, mounted, wished, own=self._engines.own, machine=here)
             tx.deployments.wish(wished, due=at)
             tx.audit.append(_row(access, "deployment.updated", wished))
             return wished
@@ -157,13 +174,18 @@ class Deployments:
         return await self._store.read(question)
 
     async def graph(self, access: Access, name: str, guid: str = "") -> Graph:
-        """Return a deployment and the deployments that it depends on."""
+        """Return a deployment with the deployments and disks that it depends on."""
 
         def question(tx: Transaction) -> Graph:
             deployment = _found(tx, access, name, guid=guid)
             project = access.project.guid
             needs = deployment.wish.dependencies
-            return deployment, tuple((need, tx.deployments.get(project, need.deployment)) for need in needs)
+            known = engine_names(tx, own=self._engines.own)
+            return Graph(
+                deployment,
+                tuple((need, tx.deployments.get(project, need.deployment)) for need in needs),
+                tuple(viewed(disk, known) for disk in tx.disks.of_deployment(deployment.guid)),
+            )
 
         return await self._store.read(question)
 
@@ -180,7 +202,9 @@ def _found(tx: Transaction, access: Access, name: str, *, guid: str = "") -> Dep
     return deployment
 
 
-def _wish(tx: Transaction, access: Access, draft: DeploymentDraft) -> Wish:
+def _wish(
+    tx: Transaction, access: Access, draft: DeploymentDraft, mounted: Sequence[volumes.Mounted]
+) -> Wish:
     package = _package(tx, access, draft)
     _refuse_to_end(draft)
     _refuse_self_dependency(draft)
@@ -193,6 +217,7 @@ def _wish(tx: Transaction, access: Access, draft: DeploymentDraft) -> Wish:
         environment=draft.environment,
         dependencies=draft.dependencies,
         restart=draft.restart,
+        volumes=volumes.fitted(mounted, package.spec),
     )
 
 

@@ -195,6 +195,7 @@ class InstallationEngines:
                     f"engine {name!r} still has {count}; delete them first, or insist (force):"
                     " their containers then go on running and nobody here ends them"
                 )
+            _refuse_with_disks(tx, name, force=force)
             tx.engines.remove(name)
             detail = {"left_behind": str(living) if living else ""}
             tx.audit.append(entry_by(principal.user.email, "engine.removed", name, at=at, **detail))
@@ -261,6 +262,16 @@ def _refuse_again(tx: Transaction, record: EngineRecord) -> None:
     for other, _ in known:
         if set(other.identities) & set(record.identities):
             raise Conflict(f"this engine is here already, under the name {other.name!r}")
+
+
+def _refuse_with_disks(tx: Transaction, name: str, *, force: bool) -> None:
+    disks = tx.disks.on_engine(name)
+    if disks and not force:
+        count = "1 disk" if disks == 1 else f"{disks} disks"
+        raise Conflict(
+            f"engine {name!r} still has {count}; delete them first, or insist (force): what is on them then"
+            " stays there, and is found again once the engine is added under the same name"
+        )
 
 
 def _projects_by_engine(tx: Transaction) -> dict[str, dict[str, str]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from towline.domain.account import Permission, Project, ProjectRole
 from towline.domain.errors import Conflict
-from towline.domain.listing import Listing, Page
+from towline.domain.listing import LabelSelector, Listing, Page
 from towline.domain.names import project_name
 from towline.domain.secret import checked_labels
 from towline.ports import DeploymentQuery
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from towline.domain.account import GroupMember, Member, Organization, Principal, SubjectRef
-    from towline.domain.listing import LabelSelector
     from towline.ports import Clock, NewGuid, Store, Transaction
 
 ProjectView = tuple[Project, "Organization", "Sequence[Member]", "Sequence[GroupMember]"]
@@ -163,11 +162,11 @@ class Projects:
         return view
 
     async def delete(self, principal: Principal, guid: str) -> None:
-        """Delete a project with all in it; raise Conflict while deployments are live, naming them."""
+        """Delete a project with all in it; raise Conflict while it has deployments or disks, naming them."""
 
         def change(tx: Transaction) -> None:
             project = granted(tx, principal, guid, permission=Permission.MANAGE_PROJECT).project
-            _refuse_while_live(tx, project)
+            _refuse_while_used(tx, project)
             tx.tenants.remove_project(project.guid)
             self._note(tx, principal, "project.deleted", project)
 
@@ -204,8 +203,12 @@ def _listed(tx: Transaction, project: Project, members: Mapping[SubjectRef, Sequ
     return " ".join((*users, *groups))
 
 
-def _refuse_while_live(tx: Transaction, project: Project) -> None:
+def _refuse_while_used(tx: Transaction, project: Project) -> None:
     live = tx.deployments.page(project.guid, Page(limit=5), query=DeploymentQuery())
     if live.items:
         names = ", ".join(deployment.name for deployment in live.items)
         raise Conflict(f"project {project.name!r} still has deployments ({names}); delete them first")
+    kept = tx.disks.page(project.guid, Page(limit=5), selector=LabelSelector())
+    if kept.items:
+        names = ", ".join(disk.name for disk in kept.items)
+        raise Conflict(f"project {project.name!r} still has disks ({names}); delete them first")

@@ -20,6 +20,7 @@ from towline.domain.deployment import (
     Phase,
     Status,
 )
+from towline.domain.disk import DiskState, DiskView
 from towline.wire.proofs import FindingDocument, finding_document
 
 Needs = Sequence[tuple[Dependency, Deployment | None]]
@@ -60,12 +61,21 @@ class NeededDocument(msgspec.Struct, omit_defaults=True):
     error_codes: list[str] | None = None
 
 
+class NeededDisk(msgspec.Struct, omit_defaults=True):
+    """A disk that a deployment mounts; its codes are one text here."""
+
+    name: str
+    guid: str
+    status: DiskState
+    error_codes: str | None = None
+
+
 class Dependencies(msgspec.Struct):
-    """What a deployment depends on; networks and disks are not kept here."""
+    """What a deployment depends on; networks are not kept here."""
 
     deployments: list[NeededDocument]
     networks: list[NeededDocument]
-    disk: list[NeededDocument]
+    disk: list[NeededDisk]
 
 
 class DeploymentStatusDocument(msgspec.Struct):
@@ -82,7 +92,9 @@ class DeploymentStatusDocument(msgspec.Struct):
     engine: str
 
 
-def status_document(deployment: Deployment, needs: Needs, *, in_full: bool) -> DeploymentStatusDocument:
+def status_document(
+    deployment: Deployment, needs: Needs, disks: Sequence[DiskView], *, in_full: bool
+) -> DeploymentStatusDocument:
     """Return how a deployment is; without ``in_full`` as a viewer may see it."""
     known = deployment.status
     return DeploymentStatusDocument(
@@ -93,7 +105,10 @@ def status_document(deployment: Deployment, needs: Needs, *, in_full: bool) -> D
         dependencies=Dependencies(
             deployments=[needed_document(need.deployment, found) for need, found in needs],
             networks=[],
-            disk=[],
+            disk=[
+                NeededDisk(view.disk.name, view.disk.guid, view.state, error_codes=view.error_code or None)
+                for view in disks
+            ],
         ),
         findings=[finding_document(finding, in_full=in_full) for finding in known.findings],
         generation=known.generation,

@@ -18,6 +18,7 @@ from towline.domain.deployment import (
     Deployment,
     DeploymentDraft,
 )
+from towline.domain.disk import DiskView
 from towline.domain.engine import ENGINE_LABEL
 from towline.domain.errors import InvalidInput
 from towline.domain.names import deployment_name, resource_name
@@ -47,6 +48,7 @@ from towline.wire.metadata import (
 )
 from towline.wire.packages import checked_version
 from towline.wire.problems import read, required
+from towline.wire.volumes import volumes_of
 
 MOST_DEPENDENCIES = 50
 _encode = msgspec.json.Encoder().encode
@@ -144,11 +146,14 @@ def draft(body: bytes, *, name: str | None = None) -> DeploymentDraft:
         environment=environment,
         dependencies=_dependencies(spec.depends),
         restart=RestartPolicy(spec.restart or "always"),
+        volumes=volumes_of(spec.volumes),
         engine=labels.get(ENGINE_LABEL, ""),
     )
 
 
-def document(deployment: Deployment, view: View, *, needs: Needs = ()) -> bytes:
+def document(
+    deployment: Deployment, view: View, *, needs: Needs = (), disks: Sequence[DiskView] = ()
+) -> bytes:
     """Return a deployment as shown, with the state of what it depends on where that was asked for."""
     wish = deployment.wish
     metadata = in_project(
@@ -172,7 +177,7 @@ def document(deployment: Deployment, view: View, *, needs: Needs = ()) -> bytes:
             kind="Deployment",
             metadata=metadata,
             spec=msgspec.Raw(wish.document),
-            status=status_document(deployment, needs, in_full=view.in_full),
+            status=status_document(deployment, needs, disks, in_full=view.in_full),
         )
     )
 
@@ -229,8 +234,6 @@ def _check_spec(spec: DeploymentSpecWire) -> None:
             problem="this server has no device engine",
             rule="use runtime 'cloud'",
         )
-    if spec.volumes:
-        raise InvalidInput("spec.volumes", problem="this server keeps no disks", rule="leave volumes out")
     for at, network in enumerate(spec.ros_networks or ()):
         _check_reference(network.depends, "Network", field=f"spec.rosNetworks[{at}].depends")
     for at, route in enumerate(spec.static_routes or ()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
 import kubernetes_validate
 import msgspec
@@ -12,8 +13,9 @@ import pytest
 from parts.kube.workloads import DIGEST, LOGIN, REGISTRY, executable, workload
 from towline.domain.causes import FindingCode
 from towline.domain.credential import IDENTITY_USER, Credential, Password
-from towline.domain.errors import PullRefused
+from towline.domain.errors import EngineFailed, PullRefused
 from towline.domain.package import Limits, LivenessProbe, PullPolicy, RestartPolicy, ServedPort
+from towline.domain.workload import Mount
 from towline.engines.kubernetes import naming, objects
 from towline.engines.kubernetes.naming import Names
 
@@ -192,3 +194,24 @@ def test_a_namespace_is_one_of_a_project_or_the_one_for_all():
 
 def test_nothing_of_a_secret_shows_in_what_python_prints():
     assert "s3cret" not in repr(workload())
+
+
+def test_a_claim_is_what_the_published_schema_takes():
+    run = replace(executable("one"), mounts=(Mount("disk-a", "/data", capacity=4),))
+    documents = made(run)
+    (claim,) = map(sent, documents.claims)
+    kubernetes_validate.validate(claim, "1.30", strict=True)
+    assert claim["metadata"]["labels"]["towline/disk"] == "disk-a"
+    only = deployment(documents)
+    assert only["spec"]["strategy"] == {"type": "Recreate"}
+    assert "securityContext" not in only["spec"]["template"]["spec"], "nobody said who is to write"
+
+
+def test_a_pods_volumes_belong_to_one_group():
+    runs = [
+        replace(executable(name), mounts=(Mount(f"disk-{name}", "/data", gid=gid),))
+        for name, gid in (("one", 70), ("two", 80))
+    ]
+    with pytest.raises(EngineFailed) as refused:
+        made(*runs)
+    assert "70, 80" in refused.value.finding.detail

@@ -143,6 +143,17 @@ class Daemon:
         path = self._version + path
         return await self._asked(method, path, query, body=body, headers=headers, patience=patience)
 
+    async def send(self, path: str, query: Mapping[str, str], content: bytes, *, kind: str) -> None:
+        """Put content of a media type there."""
+        await self._settled()
+        path, headers = self._version + path, {"Content-Type": kind}
+        await self._asked("PUT", path, query, content=content, headers=headers, patience=_PATIENCE)
+
+    async def has_api(self, major: int, minor: int) -> bool:
+        """Whether the Engine speaks at least this version of its API."""
+        await self._settled()
+        return _number(self._version.removeprefix("/v")) >= (major, minor)
+
     @asynccontextmanager
     async def stream(
         self,
@@ -184,21 +195,22 @@ class Daemon:
         query: Mapping[str, str] | None = None,
         *,
         body: Mapping[str, object] | None = None,
+        content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         patience: float,
     ) -> Json:
         timeout = aiohttp.ClientTimeout(total=patience, sock_connect=_CONNECT)
-        data, headers = _sent(body, headers)
+        data, headers = _sent(body, headers) if content is None else (content, headers)
         try:
             async with (await self._opened()).request(
                 method, self.address.url + path, params=query, data=data, headers=headers, timeout=timeout
             ) as answer:
-                content = await answer.read()
+                said = await answer.read()
         except (OSError, aiohttp.ClientError, TimeoutError) as error:
             raise self.unreachable(error) from error
         if answer.status >= 400:
-            raise _refused(answer.status, content)
-        return _decoded(content)
+            raise _refused(answer.status, said)
+        return _decoded(said)
 
     async def _opened(self) -> aiohttp.ClientSession:
         """Return what makes requests; raise OSError where the way to the Engine cannot be opened."""

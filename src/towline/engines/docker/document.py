@@ -7,7 +7,7 @@ goes into the one request and nowhere else (decision 24 says what the Engine doe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from towline.domain.package import RestartPolicy
@@ -71,9 +71,32 @@ def container(
             "PidsLimit": MOST_PROCESSES,
             "Ulimits": [{"Name": "core", "Soft": 0, "Hard": 0}],
             "LogConfig": {"Type": "json-file", "Config": LOG_OPTIONS},
+            **({"Mounts": mounts(installation, executable)} if executable.mounts else {}),
             **_limits(executable.limits),
         },
     }
+
+
+def volume_name(installation: str, disk: str) -> str:
+    """Return what the volume of a disk is called; an Engine has it once."""
+    return f"towline-{installation}.{disk}"
+
+
+def mounts(installation: str, executable: WorkloadExecutable) -> Sequence[Document]:
+    """Return the disks of an executable; an empty one stays so, whatever the image has there."""
+    return [
+        {
+            "Type": "volume",
+            "Source": volume_name(installation, mount.disk),
+            "Target": mount.path,
+            "VolumeOptions": {
+                "NoCopy": True,
+                "Labels": places.volume_labels(installation, mount.disk),
+                **({"Subpath": mount.sub_path} if mount.sub_path else {}),
+            },
+        }
+        for mount in executable.mounts
+    ]
 
 
 def user(executable: WorkloadExecutable) -> str:

@@ -26,6 +26,7 @@ from towline.engines.docker.ending import Ending
 from towline.engines.docker.following import Following
 from towline.engines.docker.images import PulledImages
 from towline.engines.docker.pulls import Pulls, called
+from towline.engines.docker.volumes import Volumes
 from towline.engines.docker.watch import Watch
 from towline.engines.docker.wellness import Wellness
 from towline.engines.runs import refuse_previous
@@ -94,6 +95,7 @@ class DockerEngine:
             self._containers, here=address.host or "127.0.0.1", reaches_containers=address.is_here
         )
         self._watch.wellness = self._wellness
+        self._volumes = Volumes(self._daemon, self._containers, installation)
         self._ending = Ending(self._containers, self._watch)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._ended: dict[str, int | None] = {}
@@ -138,11 +140,22 @@ class DockerEngine:
         with translated():
             return await self._images.collect(self._used_images)
 
+    async def disk_used(self, disk: str) -> int | None:
+        """Return how many bytes are on a disk; see ``EngineHost``."""
+        with translated():
+            return await self._volumes.used(disk)
+
+    async def delete_disk(self, disk: str) -> None:
+        """Delete a disk's volume; see ``EngineHost``."""
+        with translated():
+            await self._volumes.delete(disk)
+
     async def apply(self, workload: Workload) -> None:
         """Pull and start what is missing of a generation, see the port."""
         async with self._turn(workload.deployment_guid), self._images.in_use():
             self._ended.pop(workload.deployment_guid, None)
             with translated():
+                await self._volumes.check(workload)
                 missing = await self._missing(workload)
                 by_name = {executable.name: executable for executable in workload.executables}
                 needed = [by_name[name] for name in dict.fromkeys(place.executable for place in missing)]
@@ -268,6 +281,8 @@ class DockerEngine:
     async def _start_all(self, workload: Workload, missing: Sequence[Place]) -> None:
         by_name = {executable.name: executable for executable in workload.executables}
         network = await self._network_of_containers() if missing else ""
+        for name in dict.fromkeys(place.executable for place in missing):
+            await self._volumes.prepare(by_name[name])
         for place in missing:
             executable = by_name[place.executable]
             await to_the_end(self._start(place, workload=workload, executable=executable, network=network))

@@ -84,6 +84,11 @@ def labels(
     return {PREFIX + name: text for name, text in written.items()}
 
 
+def volume_labels(installation: str, disk: str) -> Mapping[str, str]:
+    """Return what is written on the volume of a disk."""
+    return {INSTALLATION: installation, f"{PREFIX}disk": disk}
+
+
 def image_of(written: Mapping[str, str]) -> str:
     """Return the reference of the image that a container was made from."""
     return written.get(f"{PREFIX}image", "")

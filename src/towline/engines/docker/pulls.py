@@ -63,7 +63,7 @@ class Pulls:
         """Have the Engine pull ``image``; raise PullRefused. A token that has run out is renewed."""
         for turn in range(1, MOST_TOKENS + 1):
             login = await self._login(image, access)
-            said = await self._pulled(image, login, tell)
+            said = await pulled(self._daemon, image, login, tell)
             if not said:
                 return
             renewable = isinstance(login, PullToken) and refusals.is_about_login(said)
@@ -80,26 +80,25 @@ class Pulls:
         token = await self._tokens.pull_token(image, access, now=self._clock())
         return access.credential if token is None else token
 
-    async def _pulled(
-        self,
-        image: ImageReference,
-        login: PullToken | Credential | None,
-        tell: Callable[[Sequence[LayerProgress]], None],
-    ) -> str:
-        """Pull once; return what the Engine says went wrong, "" when nothing did."""
-        query = {"fromImage": image.name, "tag": image.reference}
-        progress = Progress()
-        try:
-            async with self._daemon.stream(
-                "POST", "/images/create", query, headers=header(image, login)
-            ) as content:
-                async for line in lines(content):
-                    if said := progress.note(line):
-                        return said
-                    tell(progress.layers)
-        except Refused as refused:
-            return refused.said
-        return ""
+
+async def pulled(
+    daemon: Daemon,
+    image: ImageReference,
+    login: PullToken | Credential | None,
+    tell: Callable[[Sequence[LayerProgress]], None] = lambda _: None,
+) -> str:
+    """Have an Engine pull once; return what it says went wrong, "" when nothing did."""
+    query = {"fromImage": image.name, "tag": image.reference}
+    progress = Progress()
+    try:
+        async with daemon.stream("POST", "/images/create", query, headers=header(image, login)) as content:
+            async for line in lines(content):
+                if said := progress.note(line):
+                    return said
+                tell(progress.layers)
+    except Refused as refused:
+        return refused.said
+    return ""
 
 
 class Progress:

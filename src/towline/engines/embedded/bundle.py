@@ -17,12 +17,13 @@ from towline.domain.causes import FindingCode
 from towline.domain.errors import EngineFailed
 from towline.domain.findings import Finding
 from towline.engines.embedded import seccomp
+from towline.engines.embedded.monitor.volumes import FOLDER
 
 if TYPE_CHECKING:
     from towline.domain.package import Limits
     from towline.domain.workload import WorkloadExecutable
-    from towline.engines.embedded.identity import Identity
     from towline.engines.embedded.images import ImageConfig
+    from towline.engines.identity import Identity
 
 Json = Mapping[str, object]
 
@@ -105,7 +106,7 @@ def configuration(
         "root": {"path": "rootfs", "readonly": False},
         "hostname": names.hostname,
         "process": _process(executable, image, identity=identity, names=names, host=host),
-        "mounts": [*_kernel_mounts(host), *_name_files(names)],
+        "mounts": [*_kernel_mounts(host), *_name_files(names), *_disks(executable, names)],
         "linux": _linux(executable.limits, names=names, host=host),
     }
 
@@ -199,6 +200,14 @@ def _name_files(names: Names) -> Sequence[Json]:
     return [
         _mount(f"/etc/{file}", "bind", ["bind", *_NO_EXTRAS, "ro"], source=f"{names.bundle}/{file}")
         for file in ("hosts", "resolv.conf")
+    ]
+
+
+def _disks(executable: WorkloadExecutable, names: Names) -> Sequence[Json]:
+    """Return mounts of the disks, which the monitor has bound into the bundle by then."""
+    return [
+        _mount(mount.path, "bind", ["bind", "nosuid", "nodev"], source=f"{names.bundle}/{FOLDER}/{number}")
+        for number, mount in enumerate(executable.mounts)
     ]
 
 

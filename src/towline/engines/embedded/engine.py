@@ -23,6 +23,7 @@ from towline.domain.workload import Fact, ReplicaState
 from towline.engines.broadcast import Facts
 from towline.engines.embedded import logs, machine, plan, runtime
 from towline.engines.embedded.containers import Containers, Place
+from towline.engines.embedded.disks import Disks
 from towline.engines.embedded.instances import Instances
 from towline.engines.embedded.monitor.rootfs import BUNDLE
 from towline.engines.embedded.monitors import Ear
@@ -80,6 +81,7 @@ class EmbeddedEngine:
         self._facts = Facts()
         self._sweeper = Sweeper(run=run, user_namespace=host.user_namespace)
         self._containers = Containers(root / "containers")
+        self._disks = Disks(root / "disks", self._sweeper)
         self._instances = Instances(
             self._containers,
             run=run,
@@ -110,6 +112,7 @@ class EmbeddedEngine:
         for folder in (self._root, self._run):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._containers.prepare()
+        self._disks.prepare()
         self._lock = _lock(self._root)
         self._sweeper.runtime = await self._runtime.look_around(
             self._run / "trial" if self._host.user_namespace else None
@@ -148,6 +151,14 @@ class EmbeddedEngine:
         await self._collect()
         return len(before.keys() - (await self._images.kept()).keys())
 
+    async def disk_used(self, disk: str) -> int | None:
+        """Return how many bytes are on a disk; see ``EngineHost``."""
+        return await asyncio.to_thread(self._disks.used, disk)
+
+    async def delete_disk(self, disk: str) -> None:
+        """Delete a disk's folder; see ``EngineHost``."""
+        await self._disks.delete(disk)
+
     async def apply(self, workload: Workload) -> None:
         """Pull and start what is missing of a generation, see the port."""
         async with self._turn(workload.deployment_guid), self._images_in_use():
@@ -160,6 +171,8 @@ class EmbeddedEngine:
             images = {executable.name: image for executable, image in zip(needed, pulled, strict=True)}
             if workload.exclusive:
                 await self._remove(workload.deployment_guid, below=workload.generation)
+            for disk in workload.disks if missing else ():
+                self._disks.make(disk)
             for place in missing:
                 executable = by_name[place.executable]
                 run = await asyncio.to_thread(
@@ -276,6 +289,7 @@ class EmbeddedEngine:
             image=image,
             host=self._host,
             bundle_folder=self._containers.folder(place) / BUNDLE,
+            disks=self._disks,
         )
 
     async def _remove(self, deployment_guid: str, *, below: int | None) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from towline.domain.workload import Fact
     from towline.engines.embedded.bundle import Json
     from towline.engines.embedded.containers import Container, Containers, Place
+    from towline.engines.embedded.monitor.volumes import Volume
     from towline.engines.embedded.sweeping import Sweeper
     from towline.ports import Clock
 
@@ -56,6 +57,7 @@ class Run:
     restart: RestartPolicy
     stop_signal: int
     probe: LivenessProbe | None = None
+    volumes: tuple[Volume, ...] = ()
 
     def __repr__(self) -> str:
         return f"Run({self.container!r})"
@@ -212,6 +214,7 @@ class Instances:
                     log_bytes=self._log_bytes,
                     log_parts=LOG_PARTS,
                     probe=asdict(run.probe) if run.probe else None,
+                    volumes=run.volumes or None,
                 ),
                 folder,
             )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from towline.domain.causes import FindingCode
 from towline.domain.errors import EngineFailed
 from towline.domain.findings import Finding
-from towline.engines.embedded import bundle, identity, layerview
+from towline.engines import identity
+from towline.engines.embedded import bundle, layerview
 from towline.engines.embedded.containers import Container
 from towline.engines.embedded.instances import Run
 from towline.engines.wording import hostname
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from towline.domain.workload import Workload, WorkloadExecutable
     from towline.engines.embedded.containers import Place
+    from towline.engines.embedded.disks import Disks
     from towline.engines.embedded.images import LocalImage
 
 _STOP_SIGNAL = re.compile(r"(?:SIG)?([A-Z0-9]+?)(?:([+-])(\d{1,2}))?")
@@ -32,6 +34,7 @@ def run(
     image: LocalImage,
     host: bundle.Host,
     bundle_folder: Path,
+    disks: Disks,
 ) -> Run:
     """Return how the container at ``place`` is to be run; reads the image's user database.
 
@@ -60,6 +63,7 @@ def run(
         restart=workload.restart,
         stop_signal=stop_signal(image.config.stop_signal),
         probe=executable.probe,
+        volumes=tuple(disks.volume(mount, owner=(who.uid, who.gid)) for mount in executable.mounts),
     )
 
 

@@ -85,6 +85,8 @@ class Applying:
         documents = objects.documents(workload, self._names, nudged_at=nudged)
         await self._prepare(documents)
         await self._refuse_to_take_a_service(documents)
+        for claim in documents.claims:
+            await self._sent(claim, "persistentvolumeclaims")
         owners = self._known_owners(documents)
         if await self._send_secrets(documents, owners) and self._is_stuck(place):
             documents = objects.documents(workload, self._names, nudged_at=self._clock().isoformat())

@@ -20,8 +20,16 @@ from towline.domain.findings import Finding
 from towline.engines.kubernetes import logs, refusals
 from towline.engines.kubernetes.applying import Applying, NeverStarted
 from towline.engines.kubernetes.cluster import ClusterRefused, ClusterUnreachable
+from towline.engines.kubernetes.naming import DISK
 from towline.engines.kubernetes.observing import FIRST_LISTS, Observing
-from towline.engines.kubernetes.seen import SeenDeployment, SeenNamespace, SeenPod, SeenSecret, SeenVersion
+from towline.engines.kubernetes.seen import (
+    SeenClaim,
+    SeenDeployment,
+    SeenNamespace,
+    SeenPod,
+    SeenSecret,
+    SeenVersion,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -57,6 +65,7 @@ class KubernetesEngine:
     ) -> None:
         self.platform = platform
         self._cluster = cluster
+        self._names = names
         self._observing = Observing(
             cluster, names, clock=clock, jitter=jitter, tell=tell, patience=first_lists
         )
@@ -76,13 +85,16 @@ class KubernetesEngine:
     async def apply(self, workload: Workload) -> None:
         """Apply a generation and return once it was started, see the port.
 
-        An older generation serves on beside an exclusive one too, as pods have addresses of their own. What
-        could not start and never ran is taken away again where only a person can mend the cause; where the
-        cluster may mend it by itself, it stays and tries on.
+        An older generation serves on beside an exclusive one too, as pods have addresses of their own; but
+        one with disks is ended first, as two must not write there. What could not start and never ran is
+        taken away again where only a person can mend the cause; where the cluster may mend it by itself, it
+        stays and tries on.
         """
         async with self._turn(workload.deployment_guid):
             await self._observing.synced()
             with _translated():
+                if workload.disks:
+                    await self._remove(workload.deployment_guid, below=workload.generation)
                 try:
                     await self._applying.apply(workload)
                 except NeverStarted as failure:
@@ -161,6 +173,19 @@ class KubernetesEngine:
     async def collect(self) -> int:
         """Delete nothing: kubelets do."""
         return 0
+
+    async def disk_used(self, disk: str) -> None:
+        """Return nothing: only the kubelets know."""
+
+    async def delete_disk(self, disk: str) -> None:
+        """Delete a disk's claim; the cluster deletes the volume as its class says."""
+        with _translated():
+            for namespace in self._names.watched:
+                labels = f"{self._names.selector},{DISK}={disk}"
+                found = await self._cluster.list(SeenClaim, namespace=namespace, labels=labels)
+                for claim in found.items:
+                    name, namespace_of = claim.metadata.name, claim.metadata.namespace
+                    await self._cluster.delete(SeenClaim, name, namespace=namespace_of)
 
     async def _identity(self) -> tuple[str, ...]:
         try:

@@ -30,6 +30,8 @@ WANTED = "towline/replicas"
 NUDGED = "towline/nudged-at"
 """Annotation of the pods' template: a new value makes new pods, which have no back-off."""
 NAMED = "towline/name"
+DISK = "towline/disk"
+"""Label of a claim: the disk's guid."""
 MIRROR = "towline/mirror"
 """Label of a Secret that is a mirror's copy: the mirror's guid."""
 MIRRORED = "towline/secret-version"
@@ -108,6 +110,10 @@ class Names:
             PROJECT: mirror.project_guid,
             MIRROR: mirror.guid,
         }
+
+    def disk_labels(self, project_guid: str, disk: str) -> dict[str, str]:
+        """Return the labels of a disk's claim."""
+        return {MANAGED_BY: OWNER, INSTANCE: self.instance, PROJECT: project_guid, DISK: disk}
 
     def labels(self, workload: Workload) -> dict[str, str]:
         """Return the labels of everything that belongs to one generation."""

@@ -41,6 +41,7 @@ NEEDED = (
         "what is to be kept running",
     ),
     Right("", "services", ("get", "create", "patch"), "the endpoints of packages"),
+    Right("", "persistentvolumeclaims", ("list", "create", "patch", "delete"), "the disks of deployments"),
     Right("apps", "replicasets", ("list", "watch"), "which revision a pod belongs to"),
     Right(
         "",

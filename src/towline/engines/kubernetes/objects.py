@@ -15,10 +15,10 @@ from lightkube.models import core_v1 as core
 from lightkube.models.apps_v1 import DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment
 from lightkube.models.meta_v1 import LabelSelector, ObjectMeta, OwnerReference
 from lightkube.resources.apps_v1 import Deployment
-from lightkube.resources.core_v1 import Namespace, Pod, Secret, Service
+from lightkube.resources.core_v1 import Namespace, PersistentVolumeClaim, Pod, Secret, Service
 
 from towline.domain.package import RestartPolicy, ServedPort
-from towline.engines.kubernetes import naming, secret_documents
+from towline.engines.kubernetes import claims, naming, secret_documents
 from towline.engines.kubernetes.naming import Names, Place
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Documents:
     environment: Secret | None
     owners: Sequence[Deployment] | Sequence[Pod]
     service: Service | None
+    claims: Sequence[PersistentVolumeClaim] = ()
     containers: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -73,6 +74,7 @@ def documents(workload: Workload, names: Names, *, nudged_at: str = "") -> Docum
         environment,
         owners,
         _service(workload, namespace, labels),
+        claims.claims(workload, names),
         naming.containers(workload),
     )
 
@@ -131,15 +133,22 @@ def _deployment(
             minReadySeconds=STABLE_SECONDS,
             progressDeadlineSeconds=PROGRESS_DEADLINE,
             revisionHistoryLimit=2,
-            strategy=DeploymentStrategy(
-                type="RollingUpdate", rollingUpdate=RollingUpdateDeployment(maxSurge=1, maxUnavailable=0)
-            ),
+            strategy=_strategy(workload),
             selector=LabelSelector(matchLabels=selected),
             template=core.PodTemplateSpec(
                 metadata=ObjectMeta(labels=dict(labels), annotations=annotations),
                 spec=_pod_spec(workload, place, pulls=pulls),
             ),
         ),
+    )
+
+
+def _strategy(workload: Workload) -> DeploymentStrategy:
+    """Return how pods replace each other: what has a disk ends before the next one may write there."""
+    if workload.disks:
+        return DeploymentStrategy(type="Recreate")
+    return DeploymentStrategy(
+        type="RollingUpdate", rollingUpdate=RollingUpdateDeployment(maxSurge=1, maxUnavailable=0)
     )
 
 
@@ -169,6 +178,8 @@ def _pod_spec(workload: Workload, place: Place, *, pulls: bool) -> core.PodSpec:
         terminationGracePeriodSeconds=workload.stop_seconds,
         automountServiceAccountToken=False,
         enableServiceLinks=False,
+        securityContext=claims.security(workload),
+        volumes=claims.volumes(workload),
         imagePullSecrets=[core.LocalObjectReference(name=f"{place.name}-pull")] if pulls else None,
         containers=[
             _container(executable, name=name, number=number, secret=f"{place.name}-env")
@@ -197,6 +208,7 @@ def _container(executable: WorkloadExecutable, *, name: str, number: int, secret
             for variable in executable.environment
         ]
         or None,
+        volumeMounts=claims.mounts(executable),
         resources=_resources(executable.limits),
         livenessProbe=_probe(executable.probe) if executable.probe is not None else None,
         securityContext=core.SecurityContext(

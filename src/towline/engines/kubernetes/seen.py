@@ -233,6 +233,15 @@ class SeenSecret(msgspec.Struct, frozen=True):
     metadata: ManagedMetadata
 
 
+class SeenClaim(msgspec.Struct, frozen=True):
+    """A PersistentVolumeClaim: where it is."""
+
+    PATH: ClassVar[str] = "api/v1"
+    PLURAL: ClassVar[str] = "persistentvolumeclaims"
+
+    metadata: Metadata
+
+
 class SeenService(msgspec.Struct, frozen=True):
     """A Service: whose it is."""
 

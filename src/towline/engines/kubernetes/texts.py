@@ -70,6 +70,11 @@ _FAILED_TO_PULL = re.compile(r'^Failed to pull image "[^"]*": ')
 _WRAPPED = re.compile(r"failed to (pull and unpack image|resolve reference) \"[^\"]*\": ")
 
 
+def is_about_volumes(text: str) -> bool:
+    """Whether a pod finds no node because of its volumes."""
+    return "persistentvolumeclaim" in text.lower() or "volume node affinity" in text
+
+
 def of_pull(text: str) -> FindingCode:
     """Return why an image was not pulled."""
     return _first(_PULL, text) or FindingCode.REGISTRY_ERROR

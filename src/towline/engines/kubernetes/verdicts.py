@@ -139,7 +139,9 @@ def _unplaced(pod: SeenPod) -> Verdict:
     """Return how a pod is that no node speaks of yet."""
     scheduled = pod.condition("PodScheduled")
     if scheduled is not None and scheduled.status == "False" and scheduled.reason == "Unschedulable":
-        finding = Finding(FindingCode.UNSCHEDULABLE, texts.shown(scheduled.message or "no node fits"))
+        said = scheduled.message or "no node fits"
+        code = FindingCode.DISK_NOT_READY if texts.is_about_volumes(said) else FindingCode.UNSCHEDULABLE
+        finding = Finding(code, texts.shown(said))
         return Verdict(ReplicaState.FAILED, finding=finding)
     if pod.status.phase == "Failed":
         said = texts.shown(f"{pod.status.reason} {pod.status.message}") or "the node gave the pod up"

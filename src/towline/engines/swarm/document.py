@@ -62,8 +62,11 @@ def service(
     pause: float,
     platform: Platform,
     node: str,
+    disks_on: str = "",
 ) -> Document:
-    """Return the body of ``POST /services/create``; ``node`` is the one that Towline talks to."""
+    """Return the body of ``POST /services/create``; ``node`` is the one that Towline talks to, ``disks_on``
+    the one that has the disks.
+    """
     place = place_of(workload, executable)
     image = called(executable.image)
     published = workload.ports if network not in (HOST_NETWORK, "none") else ()
@@ -82,20 +85,19 @@ def service(
             ],
         },
         "TaskTemplate": {
-            "ContainerSpec": _container(workload, executable, image=image),
+            "ContainerSpec": _container(installation, workload, executable, image=image),
             "Resources": {"Limits": _limits(executable.limits)},
-            "RestartPolicy": {
-                "Condition": _CONDITIONS[workload.restart],
-                "Delay": int(pause * _SECOND),
-            },
-            "Placement": _placement(executable, platform=platform, node=node),
+            "RestartPolicy": {"Condition": _CONDITIONS[workload.restart], "Delay": int(pause * _SECOND)},
+            "Placement": _placement(executable, platform=platform, node=node, disks_on=disks_on),
             "Networks": [{"Target": network}] if network not in ("", "bridge") else [],
             "LogDriver": {"Name": "json-file", "Options": document.LOG_OPTIONS},
         },
     }
 
 
-def _container(workload: Workload, executable: WorkloadExecutable, *, image: str) -> Document:
+def _container(
+    installation: str, workload: Workload, executable: WorkloadExecutable, *, image: str
+) -> Document:
     return {
         "Image": image,
         "Hostname": hostname(workload.deployment_name, 0).removesuffix("0") + "{{.Task.Slot}}",
@@ -106,16 +108,18 @@ def _container(workload: Workload, executable: WorkloadExecutable, *, image: str
         "CapabilityDrop": ["NET_RAW"],
         "Privileges": {"NoNewPrivileges": True},
         "Ulimits": [{"Name": "core", "Soft": 0, "Hard": 0}],
+        **({"Mounts": document.mounts(installation, executable)} if executable.mounts else {}),
         **({"Command": list(executable.entrypoint)} if executable.entrypoint else {}),
         **({"Args": list(executable.command)} if executable.command else {}),
     }
 
 
-def _placement(executable: WorkloadExecutable, *, platform: Platform, node: str) -> Document:
-    """Return where tasks may go: the image was proved and pinned for one platform."""
+def _placement(executable: WorkloadExecutable, *, platform: Platform, node: str, disks_on: str) -> Document:
+    """Return where tasks may go: the image was proved and pinned for one platform, and disks do not move."""
+    bound = {disks_on, node if _stays_here(executable) else ""} - {""}
     return {
         "Platforms": [{"OS": platform.os, "Architecture": platform.architecture}],
-        "Constraints": [f"node.id=={node}"] if _stays_here(executable) else [],
+        "Constraints": [f"node.id=={each}" for each in sorted(bound)],
     }
 
 

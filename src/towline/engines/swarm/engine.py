@@ -23,6 +23,7 @@ from towline.engines.docker.document import HOST_NETWORK
 from towline.engines.docker.kills import Kills
 from towline.engines.runs import refuse_previous
 from towline.engines.swarm import document
+from towline.engines.swarm.disks import Disks
 from towline.engines.swarm.ending import Ending
 from towline.engines.swarm.health import Health
 from towline.engines.swarm.mirror import Mirror
@@ -81,6 +82,7 @@ class SwarmEngine:
             self._swarm, publish=self._facts.publish, health=self._health, kills=kills, clock=clock
         )
         self._watch = Watch(self._daemon, self._mirror, kills=kills, prefix=document.prefix(installation))
+        self._disks = Disks(self._daemon, installation)
         self._ending = Ending(self._swarm, self._mirror)
         self._starting = Starting(
             self._daemon, self._swarm, watch=self._watch, mirror=self._mirror, ending=self._ending,
@@ -123,6 +125,16 @@ class SwarmEngine:
         """Delete nothing: each node of a swarm keeps its images to itself."""
         return 0
 
+    async def disk_used(self, disk: str) -> int | None:
+        """Return how many bytes are on a disk; see ``EngineHost``."""
+        with translated():
+            return await self._disks.used(disk)
+
+    async def delete_disk(self, disk: str) -> None:
+        """Delete a disk's volume; see ``EngineHost``."""
+        with translated():
+            await self._disks.delete(disk, here=await self._here())
+
     async def apply(self, workload: Workload) -> None:
         """Make what is missing of a generation, renew the logins of what is there, see the port."""
         async with self._turn(workload.deployment_guid):
@@ -131,6 +143,9 @@ class SwarmEngine:
                 held = {each.name: each for each in await self._swarm.listed(workload.deployment_guid)}
                 missing = [each for each in workload.executables if await self._lacks(workload, each, held)]
                 await all_of(self._starting.check(executable) for executable in missing)
+                await self._disks_on(workload)
+                for executable in missing if workload.disks else ():
+                    await self._have_image(executable)
                 if workload.exclusive:
                     await self._replace(workload, missing)
                 else:
@@ -244,7 +259,22 @@ class SwarmEngine:
         await self._swarm.renew(name, executable.image, executable.access.credential)
         log.info("service.renewed", service=name)
 
+    async def _here(self) -> str:
+        """Return the node that is talked to."""
+        return self._mirror.node or await self._swarm.node()
+
+    async def _disks_on(self, workload: Workload) -> str:
+        """Return the node that has a workload's disks, empty where it has none."""
+        return await self._disks.node_for(workload, here=await self._here()) if workload.disks else ""
+
+    async def _have_image(self, executable: WorkloadExecutable) -> None:
+        if executable.mounts and executable.pull_policy is not PullPolicy.NEVER:
+            await self._disks.have_image(executable)
+
     async def _make(self, workload: Workload, executable: WorkloadExecutable) -> None:
+        here, disks_on = await self._here(), await self._disks_on(workload)
+        if executable.mounts:
+            await self._disks.prepare(executable, node=disks_on, here=here)
         asked = document.service(
             self._installation,
             workload,
@@ -252,7 +282,8 @@ class SwarmEngine:
             network=self._network or await self._network_of_tasks(),
             pause=self._pause,
             platform=self.platform,
-            node=self._mirror.node or await self._swarm.node(),
+            node=here,
+            disks_on=disks_on,
         )
         login = None if executable.pull_policy is PullPolicy.NEVER else executable.access.credential
         if not await self._swarm.create(asked, executable.image, login):

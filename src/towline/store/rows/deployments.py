@@ -11,7 +11,9 @@ from towline.domain.listing import Listing, Page
 from towline.ports import EVERYWHERE, Claim, DeploymentQuery, Part
 from towline.store.rows.codec import Row, listed, maybe_micros, micros, moment, text, value
 from towline.store.rows.connection import Connection
+from towline.store.rows.disks import let_go, use
 from towline.store.rows.paging import Filter, counted
+from towline.store.rows.parts import OF_ENGINES, part_named
 from towline.store.rows.uniqueness import unique
 
 _COLUMNS = (
@@ -20,14 +22,12 @@ _COLUMNS = (
 )
 _SELECT = f"SELECT {_COLUMNS} FROM deployments"
 
-_OF_ENGINES = "(:only = '' OR engine = :only) AND NOT engine IN (SELECT value FROM json_each(:but))"
-
 _CLAIM = f"""
 UPDATE deployments SET lease_owner = :owner, lease_expires = :until, epoch = epoch + 1
 WHERE seq IN (
   SELECT seq FROM deployments
   WHERE machine = :machine AND due_at <= :now AND (lease_expires IS NULL OR lease_expires <= :now)
-    AND {_OF_ENGINES}
+    AND {OF_ENGINES}
   ORDER BY due_at LIMIT :most
 )
 RETURNING {_COLUMNS}, epoch, wakes, due_at
@@ -46,7 +46,7 @@ WHERE guid = :guid AND epoch = :epoch AND lease_owner IS NOT NULL
 
 _NEXT_DUE = f"""
 SELECT min(claimable_at) FROM deployments
-WHERE machine = :machine AND claimable_at IS NOT NULL AND {_OF_ENGINES}
+WHERE machine = :machine AND claimable_at IS NOT NULL AND {OF_ENGINES}
 """
 _LIVE_GUIDS = "SELECT guid FROM deployments WHERE deleted_at IS NULL"
 
@@ -102,6 +102,7 @@ class Deployments:
         with unique(f"deployment {deployment.name!r} exists in this project"):
             self._connection.execute(f"INSERT INTO deployments ({columns}) VALUES ({places})", row)
         self._name_secrets(deployment)
+        self._use_disks(deployment)
 
     def get(self, project_guid: str, name: str, *, guid: str = "") -> Deployment | None:
         """Return the live deployment of that name or guid, or any one by ``guid``."""
@@ -124,6 +125,7 @@ class Deployments:
         if changed.rowcount == 0:
             raise NotFound("deployment", deployment.name)
         self._name_secrets(deployment)
+        self._use_disks(deployment)
 
     def page(self, project_guid: str, page: Page, *, query: DeploymentQuery) -> Listing[Deployment]:
         """Return a page in order of creation."""
@@ -145,7 +147,7 @@ class Deployments:
     ) -> Sequence[Claim]:
         """Take deployments that are due and free; see the port."""
         wanted = {
-            **_part(part),
+            **part_named(part),
             "owner": owner,
             "now": micros(now),
             "until": micros(until),
@@ -173,6 +175,8 @@ class Deployments:
                 "epoch": claim.epoch,
             },
         )
+        if settled.rowcount == 1:
+            self._let_go_of_disks(claim.deployment, status, is_gone=due is None and release)
         return settled.rowcount == 1
 
     def wake(
@@ -210,6 +214,11 @@ class Deployments:
             self._connection, "SELECT count(*) FROM deployments WHERE claimable_at <= ?", micros(now)
         )
 
+    def machine_of(self, guid: str) -> str:
+        """Return on which machine a deployment lives; empty for engines that several servers reach."""
+        row = self._connection.execute("SELECT machine FROM deployments WHERE guid = ?", (guid,)).fetchone()
+        return row[0] if row else ""
+
     def place_on(self, machine: str, *, engine: str) -> int:
         """Let deployments that live nowhere live here; see the port."""
         return self._connection.execute(
@@ -218,7 +227,7 @@ class Deployments:
 
     def next_due(self, part: Part = EVERYWHERE) -> datetime | None:
         """Return when the next deployment can be claimed."""
-        row = self._connection.execute(_NEXT_DUE, _part(part)).fetchone()
+        row = self._connection.execute(_NEXT_DUE, part_named(part)).fetchone()
         return None if row[0] is None else moment(row[0])
 
     def using_secret(self, project_guid: str, secrets: Sequence[str]) -> Sequence[Deployment]:
@@ -278,6 +287,20 @@ class Deployments:
                 ],
             )
 
+    def _use_disks(self, deployment: Deployment) -> None:
+        """Keep which disks a live deployment mounts; an ended one has them until its containers are gone."""
+        if deployment.deleted_at is None and deployment.wish.volumes:
+            disks = sorted({volume.disk_guid for volume in deployment.wish.volumes})
+            use(self._connection, deployment.guid, deployment.generation, disks)
+
+    def _let_go_of_disks(self, known: Deployment, status: DeploymentStatus, *, is_gone: bool) -> None:
+        """Free what no container mounts any more: of one that ended, or of generations that were replaced."""
+        if known.deleted_at is not None:
+            if is_gone:
+                let_go(self._connection, known.guid)
+        elif status.serving != known.status.serving:
+            let_go(self._connection, known.guid, below=status.serving)
+
 
 def _identity(deployment: Deployment) -> dict[str, object]:
     return {
@@ -300,10 +323,6 @@ def _wish(deployment: Deployment) -> dict[str, object]:
         "wish": text(deployment.wish),
         "deleted_at": maybe_micros(deployment.deleted_at),
     }
-
-
-def _part(part: Part) -> dict[str, object]:
-    return {"machine": part.machine, "only": part.engine, "but": listed(part.but)}
 
 
 def _status(status: DeploymentStatus) -> dict[str, object]:

@@ -8,6 +8,7 @@ from towline.store.rows.accounts import Accounts
 from towline.store.rows.audit import Audit
 from towline.store.rows.deployments import Deployments
 from towline.store.rows.device_logins import DeviceLogins
+from towline.store.rows.disks import Disks
 from towline.store.rows.door_policies import DoorPolicies
 from towline.store.rows.engines import Engines
 from towline.store.rows.events import Events, Webhooks
@@ -38,6 +39,7 @@ class AllRows:
         self.mints = Mints(connection)
         self.packages = Packages(connection)
         self.deployments = Deployments(connection)
+        self.disks = Disks(connection)
         self.accounts = Accounts(connection)
         self.device_logins = DeviceLogins(connection)
         self.tenants = Tenants(connection)

@@ -7,10 +7,10 @@ written nowhere but to memory, see ``rootfs``.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     Configuration = Mapping[str, object]
 
@@ -41,6 +41,8 @@ class Instructions(NamedTuple):
     log_parts: int
     probe: Mapping[str, object] | None = None
     """Fields of ``liveness.Probe``."""
+    volumes: Sequence[Sequence[Any]] | None = None
+    """Fields of ``volumes.Volume`` each."""
 
     def __repr__(self) -> str:
         return f"Instructions({self.container!r})"

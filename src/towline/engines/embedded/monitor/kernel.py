@@ -14,6 +14,7 @@ CLONE_NEWUSER = 0x1000_0000
 MS_NOSUID = 0x2
 MS_NODEV = 0x4
 MS_NOEXEC = 0x8
+MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_SLAVE = 0x8_0000
 
@@ -31,7 +32,7 @@ def unshare(flags: int) -> None:
 
 
 def mount(source: str, target: str, *, kind: str = "", flags: int = 0, options: str = "") -> None:
-    """Mount a file system, or change how a mount propagates where ``kind`` is empty."""
+    """Mount a file system; without a ``kind`` bind a folder, or change how a mount propagates."""
     result = _libc.mount(
         source.encode(),
         os.fsencode(target),
@@ -39,7 +40,8 @@ def mount(source: str, target: str, *, kind: str = "", flags: int = 0, options: 
         ctypes.c_ulong(flags),
         options.encode() or None,
     )
-    _check(result, f"mount {kind or 'propagation'}", target)
+    what = kind or ("bind" if flags & MS_BIND else "propagation")
+    _check(result, f"mount {what}", target)
 
 
 def unmount(target: str) -> None:

@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from towline.engines.embedded.monitor import kernel, namespaces, rootfs, status
+from towline.engines.embedded.monitor import kernel, namespaces, rootfs, status, volumes
 from towline.engines.embedded.monitor.events import Announcer
 from towline.engines.embedded.monitor.instructions import Instructions, decode
 from towline.engines.embedded.monitor.liveness import Liveness, Probe, asker
@@ -68,6 +68,7 @@ def _enter(instructions: Instructions) -> str:
     else:
         namespaces.enter_mount_namespace()
     bundle = rootfs.mount_root(instructions)
+    volumes.mount_all(bundle, [volumes.Volume(*each) for each in instructions.volumes or ()])
     kernel.name_process("towline-monitor")
     kernel.adopt_orphans()
     kernel.forbid_dumps()
