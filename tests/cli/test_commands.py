@@ -288,6 +288,54 @@ def test_manifests_are_applied_in_order_and_again(jane: Shell) -> None:
     assert jane.towline("deployment", "delete", "talker", "--yes").returncode == 0
 
 
+def test_disks_are_made_shown_mounted_and_deleted(jane: Shell) -> None:
+    words = ("disk", "create", "data", "--capacity", "8", "--label", "team=a")
+    made = jane.towline(*words, "--engine", "embedded", "-o", "json")
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout)["status"] == {"status": "Available", "engine": "embedded"}
+    assert jane.towline(*words).returncode == 4
+    assert jane.towline("disk", "create", "odd", "--capacity", "5").returncode == 2
+    assert "8 GiB" in jane.towline("disk", "list").stdout
+    volume = ("--no-wait", "--no-preflight", "--volume", "data:/data")
+    deployed = jane.towline("deploy", f"{REGISTRY}/team/app:1.0", "--name", "keeper", *volume)
+    assert deployed.returncode == 0, deployed.stderr
+    taken = jane.towline("deploy", f"{REGISTRY}/team/app:1.0", "--name", "other", *volume)
+    assert taken.returncode == 4
+    assert "disk 'data' is used by deployment 'keeper'" in taken.stderr
+    shown = jane.towline("disk", "show", "data").stdout
+    assert "keeper" in shown
+    assert "Bound" in shown
+    assert jane.towline("disk", "delete", "data").returncode == 2, "nobody is here to ask"
+    assert jane.towline("disk", "delete", "data", "--yes").returncode == 4
+    assert jane.towline("deployment", "delete", "keeper", "--yes").returncode == 0
+    assert jane.towline("disk", "delete", "data", "--yes").returncode == 0
+    assert jane.towline("disk", "show", "data").returncode == 3
+
+
+def test_a_disk_is_applied_before_what_mounts_it(jane: Shell) -> None:
+    mounting = deployment(
+        "mounts",
+        "mounts",
+        volumes=[
+            {"execName": "app", "mountPath": "/data", "depends": {"kind": "disk", "nameOrGUID": "applied"}}
+        ],
+    )
+    disk = {"kind": "Disk", "metadata": {"name": "applied"}, "spec": {"capacity": 4}}
+    text = yaml.safe_dump_all([mounting, package("mounts"), disk])
+    first = jane.towline("apply", "-f", "-", "--no-preflight", stdin=text)
+    assert first.stdout.splitlines() == [
+        "disk applied: created",
+        "package mounts: created",
+        "deployment mounts: created",
+    ]
+    second = {**mounting, "metadata": {**mounting["metadata"], "name": "second"}}
+    taken = jane.towline("apply", "-f", "-", "--no-preflight", stdin=yaml.safe_dump(second))
+    assert taken.returncode == 4
+    assert "disk 'applied' is used by deployment 'mounts'" in taken.stderr
+    assert jane.towline("deployment", "delete", "mounts", "--yes").returncode == 0
+    assert jane.towline("disk", "delete", "applied", "--yes").returncode == 0
+
+
 def test_a_manifest_that_is_not_yaml_is_told_by_its_place_alone(jane: Shell) -> None:
     done = jane.towline("apply", "-f", "-", stdin="kind: Secret\npassword: 'hunter2\n")
     assert done.returncode == 2

@@ -88,6 +88,7 @@ GROUPS: tuple[Group, ...] = (
             Command("apply", "create or change what YAML documents describe"),
             Command("package", "keep packages: what is to run"),
             Command("deployment", "run packages, watch them, read their logs"),
+            Command("disk", "keep disks: what outlives the deployments that mount them"),
             Command("engine", "add, look at and remove the engines on which containers run"),
         ),
     ),

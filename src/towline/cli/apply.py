@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from towline.cli.documents import Document
 
 DESCRIPTION = """\
-Create what YAML documents describe: secrets first, then packages, then deployments. A secret that
-is there already is replaced; packages never change, and a deployment is left as it is. Before a
+Create what YAML documents describe: secrets first, then disks, packages and deployments. A secret that
+is there already is replaced; disks and packages never change, and a deployment is left as it is. Before a
 deployment is made, its images are asked for at their registries: one that cannot be pulled ends it.
 """
 EXAMPLES = """\
@@ -30,7 +30,12 @@ examples:
   cat secret.yaml talker.yaml | towline apply -f -
 """
 
-_PATHS = {"Secret": "/v2/secrets/", "Package": "/v2/packages/", "Deployment": "/v2/deployments/"}
+_PATHS = {
+    "Secret": "/v2/secrets/",
+    "Disk": "/v2/disks/",
+    "Package": "/v2/packages/",
+    "Deployment": "/v2/deployments/",
+}
 _COLUMNS = ("KIND", "NAME", "GUID")
 
 
@@ -83,9 +88,18 @@ def _applied(client: Client, manifest: Document, *, quiet: bool) -> Document:
         if kind == "Secret":
             made, outcome = client.call("PUT", path, manifest), "updated"
         else:
-            version = text_at(manifest, "metadata", "version")
-            made = client.get(path, **({"version": version} if version else {}))
-            outcome = "already exists"
+            made, outcome = _present(client, path, manifest, conflict=error), "already exists"
     if not quiet:
         say(f"{kind.lower()} {name}: {outcome}")
     return made
+
+
+def _present(client: Client, path: str, manifest: Document, *, conflict: ApiError) -> Document:
+    """Return what is there; raise ``conflict`` where that is not of the name, as of a disk that is taken."""
+    version = text_at(manifest, "metadata", "version")
+    try:
+        return client.get(path, **({"version": version} if version else {}))
+    except ApiError as error:
+        if error.status != http.client.NOT_FOUND:
+            raise
+        raise conflict from error

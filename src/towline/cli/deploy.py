@@ -33,6 +33,7 @@ examples:
   towline deploy nginx:1.27 --name web --replicas 2 --memory 256 --env LOG_LEVEL=debug
   towline deploy registry.example.com/team/app:1.0 --secret my-registry -- sh -c 'sleep 3600'
   towline deploy nginx:1.27 --engine rack1
+  towline deploy postgres:17 --name db --volume data:/var/lib/postgresql/data --env POSTGRES_PASSWORD=test
   towline deploy registry.example.com/team/app:1.0 --secret my-registry --dry-run -o json
 
 Exit code 0: it runs; 6: the image cannot be pulled; 1: it failed otherwise; 7: time is up.
@@ -52,6 +53,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--env", metavar="KEY=VALUE", action="append", default=[])
     parser.add_argument(
         "--engine", metavar="NAME", help="where to run it; else the project's default, or the installation's"
+    )
+    parser.add_argument(
+        "--volume",
+        metavar="DISK:PATH",
+        action="append",
+        default=[],
+        help="mount a disk there; may be repeated",
     )
     parser.add_argument("--replicas", type=int, default=1, metavar="N")
     parser.add_argument("--cpu", type=float, metavar="CORES", help="the most processor time")
@@ -142,8 +150,20 @@ def _deployment(args: argparse.Namespace, name: str, *, version: str) -> Documen
         "apiVersion": API_VERSION,
         "kind": "Deployment",
         "metadata": metadata,
-        "spec": {"runtime": "cloud", "restart": "always", "envArgs": variables},
+        "spec": {
+            "runtime": "cloud",
+            "restart": "always",
+            "envArgs": variables,
+            "volumes": [_volume(each) for each in args.volume],
+        },
     }
+
+
+def _volume(text: str) -> Document:
+    disk, colon, path = text.partition(":")
+    if not colon or not disk:
+        raise Failure(f"--volume {text!a}: write it as DISK:PATH", code=2)
+    return {"mountPath": path, "depends": {"kind": "disk", "nameOrGUID": disk}}
 
 
 def _create_package(client: Client, package: dict[str, dict[str, object]]) -> None:
@@ -160,4 +180,9 @@ def _create_deployment(client: Client, name: str, deployment: Document) -> None:
     except ApiError as error:
         if error.status != http.client.CONFLICT:
             raise
-        client.call("PATCH", f"/v2/deployments/{part(name)}/", deployment)
+        try:
+            client.call("PATCH", f"/v2/deployments/{part(name)}/", deployment)
+        except ApiError as absent:
+            if absent.status != http.client.NOT_FOUND:
+                raise
+            raise error from absent  # the conflict was not about the name: a disk is taken
