@@ -36,6 +36,8 @@ PAGES = (
     "/deployments/talker/update",
     "/deployments/talker/delete",
     "/audit",
+    "/disks",
+    "/new/disk",
     "/members",
     "/settings",
 )

@@ -37,6 +37,8 @@ PAGES = (
     "/deployments/shown/delete",
     "/deployments/shown/logs",
     "/audit",
+    "/disks",
+    "/new/disk",
     "/members",
     "/groups/operators",
     "/sign-in-rules",

@@ -54,6 +54,8 @@ PAGES = {
     "deployment-delete": "/deployments/ci-pull/delete",
     "deployment-pulling": "/deployments/slow",
     "logs": "/deployments/ci-pull/logs",
+    "disks": "/disks",
+    "disk-new": "/new/disk",
     "audit": "/audit",
     "members": "/members",
     "settings": "/settings",

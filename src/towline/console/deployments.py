@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from starlette.responses import HTMLResponse, PlainTextResponse, StreamingResponse
 
+from towline.console.disks import disks_of
 from towline.console.forms import form_of
 from towline.console.manifests import deployment_manifest
 from towline.console.pulls import Pace, pulls_of
@@ -32,7 +33,14 @@ if TYPE_CHECKING:
     from towline.services.proofs import PreflightResult
 
 SECTION = "Deployments"
-LABELS = {"name": "Name", "package": "Package", "engine": "Engine"}
+LABELS = {
+    "name": "Name",
+    "package": "Package",
+    "engine": "Engine",
+    "disk": "Disk",
+    "mountPath": "Mounted at",
+    "execName": "Executable",
+}
 TAIL = 1000
 _STEPS = (Phase.IN_PROGRESS, Phase.PROVISIONING, Phase.SUCCEEDED)
 
@@ -95,7 +103,8 @@ class DeploymentsPages:
         except NotFound as error:
             return await self._form_page(visit, values, errors={"package": str(error)}, status=400)
         except Conflict as error:
-            return await self._form_page(visit, values, errors={"name": str(error)}, status=409)
+            field = "disk" if values["disk"] and "disk" in str(error) else "name"
+            return await self._form_page(visit, values, errors={field: str(error)}, status=409)
         return visit.on("deployments", deployment.name, note=f"Deployment {deployment.name} is on its way.")
 
     async def ask_update(self, request: Request) -> Response:
@@ -236,7 +245,6 @@ class DeploymentsPages:
         return {
             "deployment": deployment,
             "needs": graph.needs,
-            "disks": graph.disks,
             "rows": list(rows)[::-1][:50],
             "steps": _steps(deployment),
             "pulls": pulls_of(deployment.status, pace or Pace(self._room.clock)),
@@ -269,6 +277,7 @@ class DeploymentsPages:
             "labels": LABELS,
             "engines": engines,
             "default_engine": default,
+            "disks": [view.disk.name for view in await disks_of(visit)],
             "results": results,
             "preflight": visit.at("packages", name, version, "preflight") if known else "",
         }
@@ -312,9 +321,22 @@ def _draft(form: Form) -> DeploymentDraft:
             "labels": {ENGINE_LABEL: engine} if engine else {},
             "depends": {"kind": "package", "nameOrGUID": name, "version": version},
         },
-        "spec": {"runtime": "cloud", "restart": "always"},
+        "spec": {"runtime": "cloud", "restart": "always", **_volume(form)},
     }
     return wire.draft(msgspec.json.encode(document))
+
+
+def _volume(form: Form) -> dict[str, object]:
+    """Return the volume of the form, nothing where no disk is chosen."""
+    disk = form.text("disk")
+    if not disk:
+        return {}
+    mounted = {
+        "execName": form.text("execName"),
+        "mountPath": form.text("mountPath"),
+        "depends": {"kind": "disk", "nameOrGUID": disk},
+    }
+    return {"volumes": [mounted]}
 
 
 def _again(deployment: Deployment, package: str, version: str) -> DeploymentDraft:
@@ -329,6 +351,7 @@ def _again(deployment: Deployment, package: str, version: str) -> DeploymentDraf
         environment=wish.environment,
         dependencies=wish.dependencies,
         restart=wish.restart,
+        volumes=wish.volumes,
     )
 
 

@@ -32,6 +32,8 @@ _PAGES: Sequence[Page] = (
     ("plus", "Create package", ("new", "package"), Permission.DEPLOY),
     ("rocket", "Deployments", ("deployments",), Permission.VIEW),
     ("plus", "Deploy a package", ("new", "deployment"), Permission.DEPLOY),
+    ("database", "Disks", ("disks",), Permission.VIEW),
+    ("plus", "Create disk", ("new", "disk"), Permission.DEPLOY),
     ("list-search", "Audit", ("audit",), Permission.MANAGE_PROJECT),
     ("users", "Members & tokens", ("members",), Permission.VIEW),
     ("settings", "Settings", ("settings",), Permission.VIEW),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from towline.console.claims import ClaimsPages
 from towline.console.deployments import DeploymentsPages
 from towline.console.device import DevicePage
+from towline.console.disks import DisksPages
 from towline.console.engines import EnginesPages
 from towline.console.find import FindPage
 from towline.console.invitation import InvitationPage
@@ -49,7 +50,7 @@ _Row = tuple[str, str, Permission, "Handler"]
 def table(room: Room) -> tuple[PageRow, ...]:
     """Return all rows."""
     rows = (*_outside(room), *_secrets(room), *_packages(room), *_deployments(room))
-    rows += (*_people(room), *_engines(room))
+    rows += (*_disks(room), *_people(room), *_engines(room))
     return tuple(PageRow(*row) for row in rows)
 
 
@@ -143,6 +144,18 @@ def _deployments(room: Room) -> Iterator[_Row]:
     yield "GET", f"{one}/logs", Permission.DEPLOY, deployments.logs
     yield "GET", f"{one}/log", Permission.DEPLOY, deployments.log
     yield "GET", f"{one}/manifest", Permission.VIEW, deployments.manifest
+
+
+def _disks(room: Room) -> Iterator[_Row]:
+    disks = DisksPages(room)
+    base, made = "/projects/{project}/disks", "/projects/{project}/new/disk"
+    one = f"{base}/{{name}}"
+    yield "GET", base, Permission.VIEW, disks.index
+    yield "GET", made, Permission.DEPLOY, disks.new
+    yield "POST", made, Permission.DEPLOY, disks.submit
+    yield "GET", one, Permission.VIEW, disks.show
+    yield "GET", f"{one}/delete", Permission.DEPLOY, disks.ask_delete
+    yield "POST", f"{one}/delete", Permission.DEPLOY, disks.delete
 
 
 def _people(room: Room) -> Iterator[_Row]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from towline.services.audit import Audit
     from towline.services.deployments import Deployments
     from towline.services.device_logins import DeviceLogins
+    from towline.services.disks import Disks
     from towline.services.engines import InstallationEngines
     from towline.services.groups import Groups
     from towline.services.invitations import Invitations
@@ -82,6 +83,8 @@ class UseCases(Protocol):
     def packages(self) -> Packages: ...
     @property
     def deployments(self) -> Deployments: ...
+    @property
+    def disks(self) -> Disks: ...
     @property
     def proofs(self) -> Proofs: ...
     @property
