@@ -299,6 +299,7 @@ def test_disks_are_made_shown_mounted_and_deleted(jane: Shell) -> None:
     volume = ("--no-wait", "--no-preflight", "--volume", "data:/data")
     deployed = jane.towline("deploy", f"{REGISTRY}/team/app:1.0", "--name", "keeper", *volume)
     assert deployed.returncode == 0, deployed.stderr
+    assert "data at /data" in jane.towline("deployment", "show", "keeper").stdout
     taken = jane.towline("deploy", f"{REGISTRY}/team/app:1.0", "--name", "other", *volume)
     assert taken.returncode == 4
     assert "disk 'data' is used by deployment 'keeper'" in taken.stderr

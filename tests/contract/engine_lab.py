@@ -1,8 +1,8 @@
 """An embedded engine with a tiny image; as a program it is one that a test can kill.
 
 ``engine_lab.py FOLDER USER SCRIPT`` starts the engine, runs SCRIPT as the image's USER with a probe that
-touches /dev/shm/asked, prints a line of JSON for every fact, and ends when its standard input does; with
-``--remove`` it removes the container first.
+touches /dev/shm/asked and with a disk at /data, prints a line of JSON for every fact, and ends when its
+standard input does; with ``--remove`` it removes the container and the disk first.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from towline.domain.credential import Password
 from towline.domain.image import ImageReference
 from towline.domain.package import LivenessProbe, RestartPolicy
 from towline.domain.registry import RegistrySettings
-from towline.domain.workload import PullAccess, Workload, WorkloadExecutable
+from towline.domain.workload import Mount, PullAccess, Workload, WorkloadExecutable
 from towline.engines.embedded import machine
 from towline.engines.embedded.engine import EmbeddedEngine
 
 GUID = "dep-test"
+DISK = "disk-lab"
 SHELL = ("/bin/sh", "-c")
 
 _OF_WORKLOAD = ("generation", "replicas", "restart", "exclusive", "stop_seconds")
@@ -79,7 +80,8 @@ async def _main(folder: str, user: str, script: str, *, remove: bool) -> None:
     await lab.engine.start()
     facts = lab.engine.observe()
     probe = LivenessProbe(command=("touch", "/dev/shm/asked"))
-    await lab.engine.apply(lab.workload(script, restart=RestartPolicy.NEVER, probe=probe))
+    mounts = (Mount(DISK, "/data", sub_path="own"),)
+    await lab.engine.apply(lab.workload(script, restart=RestartPolicy.NEVER, probe=probe, mounts=mounts))
     _say(started=[str(fact.started_at) for fact in await lab.engine.inventory()])
     if remove:
         async for fact in facts:
@@ -87,6 +89,7 @@ async def _main(folder: str, user: str, script: str, *, remove: bool) -> None:
                 break
         log = [chunk.decode() async for chunk in lab.engine.logs(GUID, "main")]
         await lab.engine.remove(GUID)
+        await lab.engine.delete_disk(DISK)
         _say(exit_code=fact.exit_code, log="".join(log))
     else:
         await asyncio.to_thread(sys.stdin.read)

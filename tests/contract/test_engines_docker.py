@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from docker_lab import DockerLab, Place, digest_in, docker_place, forms_of_password, fresh_layout
 from engine_lab import GUID
-from engine_suite import FOREVER, PATIENCE, DiskSuite, EngineSuite, RollbackSuite, Watch, up
+from engine_suite import DISK, FOREVER, PATIENCE, DiskSuite, EngineSuite, RollbackSuite, Watch, up
 
 from parts import layers
 from parts.dockerd import bridged_dockerd
@@ -30,7 +30,7 @@ from towline.domain.credential import Credential, Password
 from towline.domain.errors import EngineFailed, PullRefused
 from towline.domain.package import LivenessProbe, RestartPolicy
 from towline.domain.registry import RegistrySettings
-from towline.domain.workload import Fact, PullAccess, ReplicaState, Workload
+from towline.domain.workload import Fact, Mount, PullAccess, ReplicaState, Workload
 from towline.engines.docker.address import EngineAddress
 from towline.engines.docker.pulls import MOST_TOKENS
 
@@ -132,6 +132,57 @@ async def test_a_rotated_password_is_used_by_the_next_pull(
         await lab.engine.apply(lab.workload(FOREVER, image=unpulled, access=place.access(password="old")))
     await lab.engine.apply(lab.workload(FOREVER, image=unpulled))
     assert [fact.state for fact in await lab.engine.inventory()] == [ReplicaState.RUNNING]
+
+
+async def test_a_volume_that_a_killed_process_did_not_finish_is_put_right(
+    place: Place, lab: DockerLab, watch: Watch
+) -> None:
+    await lab.engine.apply(lab.workload(FOREVER))
+    (made,) = lab.containers()
+    volume = f"towline-{lab.installation}.{DISK}"
+    labels = {"Labels": {"io.towline.installation": lab.installation}}
+    mounted = {"Type": "volume", "Source": volume, "Target": "/towline-disk", "VolumeOptions": labels}
+    body = {"Image": made["Image"], "Cmd": ["-"], "HostConfig": {"NetworkMode": "none", "Mounts": [mounted]}}
+    place.dockerd.ask("POST", f"/containers/create?name={volume}.folders", body)
+    await lab.engine.remove(GUID)
+    script = "touch /data/mine && echo done"
+    disk = (Mount(DISK, "/data"),)
+    await lab.engine.apply(lab.workload(script, restart=RestartPolicy.NEVER, mounts=disk))
+    await watch.until(lambda fact: fact.exit_code == 0)
+    assert [each["Names"] for each in place.dockerd.containers() if "folders" in str(each["Names"])] == []
+    (kept,) = place.dockerd.volumes(installation=lab.installation)
+    assert kept["Name"] == volume
+
+
+async def test_a_folder_of_a_disk_takes_an_engine_that_knows_them(lab: DockerLab) -> None:
+    inner = (Mount(DISK, "/data", sub_path="app/db"),)
+    workload = lab.workload(FOREVER, mounts=inner)
+    if await lab.engine._daemon.has_api(1, 45):
+        await lab.engine.apply(workload)
+        return
+    with pytest.raises(EngineFailed) as caught:
+        await lab.engine.apply(workload)
+    assert "Docker Engine 26.0" in caught.value.finding.detail
+    assert lab.containers() == []
+
+
+async def test_folders_are_made_inside_a_container_that_never_starts(place: Place, lab: DockerLab) -> None:
+    await lab.engine.apply(lab.workload(FOREVER))
+    (run,) = lab.workload(FOREVER).executables
+    mount = Mount(DISK, "/data", sub_path="app/db", uid=7)
+    await lab.engine._volumes.prepare(replace(run, mounts=(mount,)))
+    (kept,) = place.dockerd.volumes(installation=lab.installation)
+    root = Path(kept["Mountpoint"])
+    owners = [(path.stat().st_uid, path.stat().st_gid) for path in (root, root / "app", root / "app" / "db")]
+    assert owners == [(1000, 1000), (1000, 1000), (7, 1000)]
+    (root / "app" / "db").chmod(0o700)
+    (root / "app" / "db" / "file").write_text("kept")
+    await lab.engine._volumes.prepare(replace(run, mounts=(replace(mount, uid=8),)))
+    assert (root / "app" / "db").stat().st_mode & 0o777 == 0o700, "a database wants its mode"
+    assert (root / "app" / "db" / "file").read_text() == "kept"
+    (root / "link").symlink_to("/etc")
+    with pytest.raises(EngineFailed, match="is a link or a file"):
+        await lab.engine._volumes.prepare(replace(run, mounts=(replace(mount, sub_path="link"),)))
 
 
 async def test_what_is_ended_from_outside_is_reported_and_started_again(

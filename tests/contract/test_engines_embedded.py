@@ -26,7 +26,7 @@ from parts.require import require
 from towline.domain.causes import FindingCode
 from towline.domain.errors import EngineFailed
 from towline.domain.package import RestartPolicy
-from towline.domain.workload import ReplicaState
+from towline.domain.workload import Mount, ReplicaState
 from towline.engines.embedded.monitors import readable
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ SECRET = "hunter2-but-longer-7731"
 USER = 12345
 SYSTEM_PYTHON = "/usr/bin/python3"
 """The tests' own one may lie where no other user can reach it."""
-SCRIPT = "until test -e /dev/shm/asked; do sleep 0.05; done; id -u; exit 3"
+SCRIPT = "until test -e /dev/shm/asked; do sleep 0.05; done; touch /data/mine && id -u; exit 3"
 LAB = Path(__file__).with_name("engine_lab.py")
 
 
@@ -122,6 +122,27 @@ def descendants(pid: int) -> list[int]:
         for child in bytes_of(task / "children").split()
     ]
     return [*children, *(further for child in children for further in descendants(child))]
+
+
+async def test_two_executables_share_a_disk_and_a_restart_finds_it(lab: EmbeddedLab, watch: Watch) -> None:
+    whole = Mount("disk-suite", "/data", uid=1000)
+    inner = Mount("disk-suite", "/inner", sub_path="of/two")
+    script = "echo one > /data/word; until test -s /data/of/two/word; do sleep 0.05; done; exit 3"
+    made = lab.workload(script, mounts=(whole,))
+    (one,) = made.executables
+    reader = ("until cp /inner/../inner/word /dev/shm/word; do echo two > /inner/word; done; " + FOREVER,)
+    two = replace(one, name="two", mounts=(inner,), command=reader)
+    await lab.engine.apply(replace(made, executables=(one, two)))
+    again = await watch.until(lambda fact: fact.executable == "main" and fact.restart_count == 1)
+    assert again.exit_code in (None, 3)
+    kept = lab.root / "data" / "disks" / "disk-suite" / "data"
+    assert (kept / "word").read_text() == "one\n"
+    assert (kept / "of" / "two" / "word").read_text() == "two\n"
+    assert (kept / "of").stat().st_uid == 1000
+    assert (kept.parent.stat().st_mode & 0o777, kept.parent.stat().st_uid) == (0o700, os.getuid())
+    await lab.engine.remove(GUID)
+    await lab.engine.delete_disk("disk-suite")
+    assert list((lab.root / "data" / "disks").iterdir()) == []
 
 
 async def test_removal_leaves_no_process_mount_folder_or_control_group(lab: EmbeddedLab) -> None:
@@ -306,7 +327,8 @@ async def test_a_normal_user_runs_containers_too(
     ended = json.loads(said.splitlines()[-1])
     assert ended == {"exit_code": 3, "log": "1000\n" if image_user else "0\n"}, complaints
     assert "limits.not_enforced" in said
-    assert list((users_home / "lab" / "data" / "containers").iterdir()) == []
+    for folder in ("containers", "disks"):
+        assert list((users_home / "lab" / "data" / folder).iterdir()) == []
     assert list((users_home / "lab" / "run" / "runtime").iterdir()) == []
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from docker_lab import DockerLab, Place, digest_in, docker_place, fresh_layout
 from engine_lab import GUID
-from engine_suite import FOREVER, PATIENCE, EngineSuite, RollbackSuite, Watch, log_of
+from engine_suite import FOREVER, PATIENCE, DiskSuite, EngineSuite, RollbackSuite, Watch, log_of
 from test_engines_docker import bytes_of, sent_by
 
 from parts.podman import running_podman
@@ -41,7 +41,7 @@ async def lab(place: Place) -> AsyncIterator[DockerLab]:
     await lab.close()
 
 
-class TestPodman(EngineSuite, RollbackSuite):
+class TestPodman(EngineSuite, RollbackSuite, DiskSuite):
     """The contract."""
 
     async def test_a_log_tells_on_request_when_each_line_came(self, lab: DockerLab, watch: Watch) -> None:

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING
 import pytest
 from docker_lab import digest_in, forms_of_password, fresh_layout
 from engine_lab import GUID
-from engine_suite import FOREVER, PATIENCE, DiskSuite, EngineSuite, RollbackSuite, Watch, log_of
+from engine_suite import (
+    DISK,
+    FOREVER,
+    PATIENCE,
+    DiskSuite,
+    EngineSuite,
+    RollbackSuite,
+    Watch,
+    deleted,
+    log_of,
+)
 from swarm_lab import SwarmLab, SwarmPlace, swarm_place
 
 from parts.registry import PASSWORD, USER, RealRegistry, htpasswd_auth, push, running_registry
@@ -22,9 +32,10 @@ from towline.domain.errors import EngineFailed, PullRefused
 from towline.domain.image import ImageReference
 from towline.domain.package import LivenessProbe, RestartPolicy
 from towline.domain.registry import RegistrySettings
-from towline.domain.workload import PullAccess, ReplicaState
+from towline.domain.workload import Mount, PullAccess, ReplicaState
 from towline.engines.docker.address import EngineAddress
 from towline.engines.docker.pulls import header
+from towline.engines.swarm.disks import NODE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -54,6 +65,29 @@ async def watch(lab: SwarmLab) -> AsyncIterator[Watch]:
 
 class TestSwarmEngine(EngineSuite, RollbackSuite, DiskSuite):
     """The contract."""
+
+
+async def test_a_disk_binds_its_tasks_to_the_node_that_has_it(at: SwarmPlace, lab: SwarmLab) -> None:
+    manager, ask = at.swarm.manager, at.swarm.manager.ask
+    node = ask("GET", "/info")["Swarm"]["NodeID"]
+    await lab.engine.apply(lab.workload(FOREVER, mounts=(Mount(DISK, "/data"),)))
+    (service,) = ask("GET", "/services")
+    assert service["Spec"]["TaskTemplate"]["Placement"]["Constraints"] == [f"node.id=={node}"]
+    await lab.engine.remove(GUID)
+
+    labels = {NODE: "another-node"}
+    body = {"Name": f"towline-{lab.installation}.disk-far", "Labels": labels, "Data": "LQ=="}
+    ident = ask("POST", "/configs/create", body)["ID"]
+    far = (Mount("disk-far", "/data", uid=7),)
+    with pytest.raises(EngineFailed, match="its disk is on the node another-node"):
+        await lab.engine.apply(lab.workload(FOREVER, mounts=far))
+    with pytest.raises(EngineFailed, match="are on different nodes of the swarm"):
+        await lab.engine.apply(lab.workload(FOREVER, mounts=(*far, Mount(DISK, "/other"))))
+    with pytest.raises(EngineFailed, match="the disk is on the node another-node"):
+        await lab.engine.delete_disk("disk-far")
+    ask("DELETE", f"/configs/{ident}")
+    await deleted(lab)
+    assert manager.volumes(installation=lab.installation) == []
 
 
 async def test_a_wrong_password_is_the_finding_and_nothing_is_left(

@@ -168,8 +168,15 @@ def _details(deployment: Document) -> list[tuple[str, str]]:
         ("Generation", _generation(deployment)),
         ("Phase", text_at(deployment, "status", "phase")),
         ("Status", text_at(deployment, "status", "status")),
+        *(("Disk", _volume(each)) for each in documents_at(deployment, "spec", "volumes")),
         *((text_at(run, "name"), f"{text_at(run, 'status')}  {text_at(run, 'image')}") for run in runs),
     ]
+
+
+def _volume(volume: Document) -> str:
+    folder = text_at(volume, "subPath")
+    within = f", folder {folder}" if folder else ""
+    return f"{text_at(volume, 'depends', 'nameOrGUID')} at {text_at(volume, 'mountPath')}{within}"
 
 
 def _generation(deployment: Document) -> str:

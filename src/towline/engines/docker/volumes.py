@@ -9,6 +9,7 @@ says that its work is not done.
 from __future__ import annotations
 
 import io
+import posixpath
 import tarfile
 from itertools import accumulate
 from tarfile import TarInfo
@@ -98,8 +99,8 @@ class Volumes:
         helper = await self._containers.make(_helper(name), self._helper_document(executable, mount, name))
         wrong = await self._wrong(helper, mount, await self._owner(helper, executable), is_new=is_new)
         if wrong:
-            query = {"path": "/", "noOverwriteDirNonDir": "1"}
-            await self._daemon.send(f"/containers/{helper}/archive", query, _archive(wrong), kind=_TAR)
+            query = {"path": self._top, "noOverwriteDirNonDir": "1"}
+            await self._daemon.send(f"/containers/{helper}/archive", query, self._archive(wrong), kind=_TAR)
         await self._containers.delete(helper)
 
     def _helper_document(self, executable: WorkloadExecutable, mount: Mount, name: str) -> Document:
@@ -112,6 +113,19 @@ class Volumes:
             "Labels": labels,
             "HostConfig": {"NetworkMode": "none", "Mounts": [mounted]},
         }
+
+    @property
+    def _top(self) -> str:
+        """Where an archive is unpacked: Docker leaves that folder itself alone, podman no volume below it."""
+        return f"/{_PLACE}" if self._daemon.is_podman else "/"
+
+    def _archive(self, folders: Sequence[TarInfo]) -> bytes:
+        content = io.BytesIO()
+        with tarfile.open(fileobj=content, mode="w") as archive:
+            for folder in folders:
+                folder.name = posixpath.relpath(f"/{folder.name}", self._top)
+                archive.addfile(folder)
+        return content.getvalue()
 
     async def _wrong(self, helper: str, mount: Mount, owner: Identity, *, is_new: bool) -> Sequence[TarInfo]:
         """Return the folders that are not as they should be, as they should, outer ones first."""
@@ -195,11 +209,3 @@ def _folder(path: str, mode: int, uid: int, gid: int) -> TarInfo:
     folder = TarInfo(path)
     folder.type, folder.mode, folder.uid, folder.gid = tarfile.DIRTYPE, mode, uid, gid
     return folder
-
-
-def _archive(folders: Sequence[TarInfo]) -> bytes:
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as archive:
-        for folder in folders:
-            archive.addfile(folder)
-    return content.getvalue()

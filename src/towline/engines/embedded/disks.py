@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from towline.domain.causes import FindingCode
 from towline.domain.errors import EngineFailed
 from towline.domain.findings import Finding
+from towline.engines.embedded.monitor.logfile import NO_ROOM
 from towline.engines.embedded.monitor.volumes import DATA, Volume
 
 if TYPE_CHECKING:
@@ -35,8 +36,11 @@ class Disks:
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def make(self, guid: str) -> None:
-        """Make a disk's folder, if it is not there."""
-        (self._root / guid).mkdir(mode=0o700, exist_ok=True)
+        """Make a disk's folder, if it is not there; raise EngineFailed where that cannot be done."""
+        try:
+            (self._root / guid).mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise _failed("made", self._root / guid, error) from error
 
     def volume(self, mount: Mount, *, owner: Sequence[int]) -> Volume:
         """Return what a monitor is told of a mount."""
@@ -60,9 +64,12 @@ class Disks:
     async def delete(self, guid: str) -> None:
         """Delete a disk with all that is on it; raise EngineFailed where that cannot be done."""
         folder = self._root / guid
-        await self._sweeper.delete(folder)
-        if folder.exists():
-            raise EngineFailed(Finding(FindingCode.ENGINE_ERROR, f"the folder {folder} cannot be deleted"))
+        try:
+            await self._sweeper.delete(folder)
+        except OSError as error:
+            raise _failed("deleted", folder, error) from error
+        if folder.exists():  # a normal user's: why is in the log
+            raise _failed("deleted", folder)
 
 
 def _sizes(folder: Path) -> Iterator[int]:
@@ -81,3 +88,9 @@ def _sizes(folder: Path) -> Iterator[int]:
 
 def _fail(error: OSError) -> None:
     raise error
+
+
+def _failed(what: str, folder: Path, error: OSError | None = None) -> EngineFailed:
+    code = FindingCode.DISK_FULL if error and error.errno in NO_ROOM else FindingCode.ENGINE_ERROR
+    why = f": {error.strerror}" if error else ""
+    return EngineFailed(Finding(code, f"the folder {folder} cannot be {what}{why}"))
