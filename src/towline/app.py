@@ -248,7 +248,6 @@ async def _machine(config: Config, own: str, store: Store) -> str:
     machine = await asyncio.to_thread(machine_of, config.folder)
     if adopted := await store.write(lambda tx: tx.deployments.place_on(machine, engine=own)):
         log.info("deployments.adopted", machine=machine, deployments=adopted)
-    await store.write(lambda tx: tx.disks.place_on(machine, engine=own))
     return machine
 
 

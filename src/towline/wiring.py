@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from towline.dialing import Guard
@@ -71,6 +71,8 @@ if TYPE_CHECKING:
 
 PEOPLE = "people"
 """What servers tell each other: that somebody's sessions, tokens or roles are other ones now."""
+
+_OnEngines = TypeVar("_OnEngines", Deployments, Disks)
 
 
 def utc_now() -> datetime:
@@ -179,8 +181,8 @@ def services_on(parts: Parts) -> Services:
         secrets=secrets,
         renewals=renewals,
         packages=Packages(store=store, clock=utc_now, new_guid=new_guid),
-        deployments=_deployments(parts),
-        disks=_disks(parts),
+        deployments=_on_engines(Deployments, parts),
+        disks=_on_engines(Disks, parts),
         proofs=proofs,
         registries=Registries(store=store, bell=bell, clock=utc_now),
         webhooks=_webhooks(parts),
@@ -214,19 +216,8 @@ def _doors(parts: Parts) -> Doors:
     return Doors(store=parts.store, keychain=parts.keychain, service_accounts=tokens, clock=utc_now)
 
 
-def _deployments(parts: Parts) -> Deployments:
-    return Deployments(
-        store=parts.store,
-        engines=parts.engines,
-        bell=parts.bell,
-        clock=utc_now,
-        new_guid=new_guid,
-        machine=parts.machine,
-    )
-
-
-def _disks(parts: Parts) -> Disks:
-    return Disks(
+def _on_engines(kind: type[_OnEngines], parts: Parts) -> _OnEngines:
+    return kind(
         store=parts.store,
         engines=parts.engines,
         bell=parts.bell,

@@ -143,7 +143,7 @@ async def test_a_deleted_disk_frees_its_name_and_is_doomed_once_nobody_has_it(st
 async def test_disks_are_placed_and_counted(store: Store) -> None:
     await keep(store, disk("one"), disk("two", engine="embedded"))
     await store.write(lambda tx: tx.disks.place("disk-one", engine="embedded", machine=""))
-    assert await store.write(lambda tx: tx.disks.place_on("here", engine="embedded")) == 2
+    assert await store.write(lambda tx: tx.deployments.place_on("here", engine="embedded")) == 0
     found = await get(store, "one")
     assert found is not None
     assert (found.engine, found.machine) == ("embedded", "here")

@@ -80,7 +80,9 @@ class DeploymentRows(Protocol):
         """Return on which machine a deployment lives; empty for engines that several servers reach."""
 
     def place_on(self, machine: str, *, engine: str) -> int:
-        """Let deployments on an engine that live nowhere live on ``machine``; return how many."""
+        """Let deployments and disks on an engine that live nowhere live on ``machine``; return how many
+        deployments did.
+        """
 
     def settle(
         self, claim: Claim, status: DeploymentStatus, *, due: datetime | None, release: bool, until: datetime

@@ -30,9 +30,6 @@ class DiskRows(Protocol):
     def place(self, guid: str, *, engine: str, machine: str) -> None:
         """Let a disk live on an engine from now on."""
 
-    def place_on(self, machine: str, *, engine: str) -> int:
-        """Let disks on an engine that live on no machine live on ``machine``; return how many."""
-
     def on_engine(self, engine: str) -> int:
         """Return how many disks an engine has, the doomed ones too."""
 

@@ -220,10 +220,10 @@ class Deployments:
         return row[0] if row else ""
 
     def place_on(self, machine: str, *, engine: str) -> int:
-        """Let deployments that live nowhere live here; see the port."""
-        return self._connection.execute(
-            "UPDATE deployments SET machine = ? WHERE machine = '' AND engine = ?", (machine, engine)
-        ).rowcount
+        """Let deployments and disks that live nowhere live here; see the port."""
+        where = "SET machine = ? WHERE machine = '' AND engine = ?"
+        self._connection.execute(f"UPDATE disks {where}", (machine, engine))
+        return self._connection.execute(f"UPDATE deployments {where}", (machine, engine)).rowcount
 
     def next_due(self, part: Part = EVERYWHERE) -> datetime | None:
         """Return when the next deployment can be claimed."""

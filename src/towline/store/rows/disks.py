@@ -85,12 +85,6 @@ class Disks:
             "UPDATE disks SET engine = ?, machine = ? WHERE guid = ?", (engine, machine, guid)
         )
 
-    def place_on(self, machine: str, *, engine: str) -> int:
-        """Let disks that live on no machine live here; see the port."""
-        return self._connection.execute(
-            "UPDATE disks SET machine = ? WHERE machine = '' AND engine = ?", (machine, engine)
-        ).rowcount
-
     def on_engine(self, engine: str) -> int:
         """Return how many disks an engine has, the doomed ones too."""
         return counted(self._connection, "SELECT count(*) FROM disks WHERE engine = ?", engine)
