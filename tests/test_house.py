@@ -19,6 +19,7 @@ SOURCES = sorted((ROOT / "src").rglob("*.py"))
 MAY_REVEAL = {
     "towline/cli/credential_answers.py",  # --reveal, on the user's own machine
     "towline/cli/import_choice.py",  # logins of the user's machine on their way to the server
+    "towline/console/minted_form.py",
     "towline/console/secret_form.py",
     "towline/domain/credential.py",
     "towline/domain/credential_shape.py",

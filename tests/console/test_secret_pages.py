@@ -11,8 +11,11 @@ from parts.world import JANE, docker_draft, package_draft
 from towline.console.presets import PRESETS
 from towline.domain.account import ProjectRole
 from towline.domain.audit import Door
+from towline.domain.causes import FindingCode
 from towline.domain.credential import Password
 from towline.domain.errors import NotFound
+from towline.domain.findings import Finding
+from towline.domain.minting import MintKind
 from towline.domain.proof import Verdict
 from towline.services.views import SHELF
 
@@ -393,3 +396,95 @@ async def test_all_uses_of_a_secret_are_a_page_with_filters_and_a_file(jane, wor
     assert "No use fits this." in await jane.see("/secrets/pull/uses?outcome=refused")
     lines = (await jane.see("/secrets/pull/uses.jsonl?door=export")).splitlines()
     assert [json.loads(line)["actor"] for line in lines] == ["robot@example.com"]
+
+
+MINT = {
+    "kind": "ecr",
+    "name": "minted",
+    "registry": "minted.example.com",
+    "region": "eu-west-1",
+    "key": "AKIA-OBVIOUSLY-A-TEST",
+    "email": JANE,
+}
+
+
+@pytest.fixture
+def mint(world):
+    world.mint.registry = world.prover.registry("minted.example.com", AWS="nothing yet")
+    return world.mint
+
+
+async def test_a_registry_whose_logins_end_offers_to_have_them_minted(jane):
+    assert "/new/secret/minted?kind=ecr" in await jane.see("/new/secret/docker?provider=ecr")
+    known = quote("123456789012.dkr.ecr.eu-west-1.amazonaws.com")
+    said = await jane.see(f"/new/secret/registry?registry={known}")
+    assert f"/new/secret/minted?kind=ecr&amp;registry={known}" in said
+    assert "minted?kind" not in await jane.see("/new/secret/registry?registry=reg.example.com")
+    kinds = await jane.see("/new/secret/minted")
+    for kind in MintKind:
+        assert f"minted?kind={kind.value}" in kinds
+    form = await jane.see(f"/new/secret/minted?registry={known}&name=ours")
+    assert 'name="role-arn"' in form
+    assert f'value="{known}"' in form
+    assert 'name="password"' not in form
+
+
+async def test_a_minted_secret_is_made_shown_and_changed_by_forms_alone(jane, world, mint):
+    answer = await jane.send("/new/secret/minted", MINT)
+    assert answer.status_code == 303, answer.text
+    page = (await jane.client.get(answer.headers["location"])).text
+    for said in (
+        "its login minted and tried: verified",
+        "Towline, Amazon ECR",
+        "Valid until",
+        "Next renewal",
+    ):
+        assert said in page
+    assert MINT["key"] not in page
+    edit = await jane.see("/secrets/minted/edit")
+    assert 'value="eu-west-1"' in edit
+    assert MINT["key"] not in edit
+    fields = {**MINT, "version": "1", "key": "", "email": "ops@example.com"}
+    assert (await jane.send("/secrets/minted/edit", fields)).status_code == 303
+    assert (await stored(world, "minted")).email == "ops@example.com"
+    assert mint.orders[-1].key.reveal() == MINT["key"]
+    fields |= {"version": "2", "key": "AKIA-ANOTHER", "region": "eu-west-2"}
+    assert (await jane.send("/secrets/minted/edit", fields)).status_code == 303
+    assert mint.orders[-1].key.reveal() == "AKIA-ANOTHER"
+    assert (await stored(world, "minted")).mint.mint.settings == {"region": "eu-west-2"}
+
+
+@pytest.mark.parametrize(
+    "change", [{"registry": "evil.example.com"}, {"endpoint": "https://evil.example.com"}]
+)
+async def test_a_kept_parent_credential_is_never_sent_elsewhere(jane, mint, change):
+    await jane.send("/new/secret/minted", MINT)
+    answer = await jane.send("/secrets/minted/edit", {**MINT, "version": "1", "key": "", **change})
+    assert answer.status_code == 400
+    assert "is needed anew" in answer.text
+    assert len(mint.orders) == 1
+
+
+async def test_what_is_wrong_with_a_minted_secret_is_told_beside_its_fields(jane, mint):
+    wrong = {**MINT, "name": "No Good", "key": " ", "region": "", "email": "nobody"}
+    answer = await jane.send("/new/secret/minted", wrong)
+    assert answer.status_code == 400
+    for field in ("name", "key", "region", "email"):
+        assert f'<a href="#{field}">' in answer.text, field
+        assert f'id="{field}-error"' in answer.text, field
+    other = await jane.send("/new/secret/minted", {**MINT, "key": "no key"})
+    assert "holds no access key ID" in unescape(other.text)
+    await jane.send("/new/secret/minted", MINT)
+    assert (await jane.send("/new/secret/minted", MINT)).status_code == 409
+
+
+async def test_only_a_login_that_works_is_saved_where_that_was_asked(jane, mint):
+    mint.refuses = Finding(FindingCode.MINT_NOT_ALLOWED, "no right to ask for tokens")
+    answer = await jane.send("/new/secret/minted", {**MINT, "verified_only": "yes"})
+    assert answer.status_code == 412
+    assert "mint-not-allowed" in answer.text
+    assert "Nothing was saved" in answer.text
+    kept = await jane.send("/new/secret/minted", MINT)
+    page = (await jane.client.get(kept.headers["location"])).text
+    assert "none was minted yet" in page
+    assert "after 1 failed try" in page

@@ -15,6 +15,8 @@ PAGES = (
     "/new/secret/docker",
     "/new/secret/docker?provider=ghcr",
     "/new/secret/opaque",
+    "/new/secret/minted",
+    "/new/secret/minted?kind=ecr",
     "/secrets/shown",
     "/secrets/broken",
     "/secrets/keys",

@@ -10,12 +10,15 @@ from starlette.responses import HTMLResponse
 from towline.console.deployments import restarted
 from towline.console.forms import form_of
 from towline.console.manifests import documents_of
+from towline.console.minted_form import kind_for
+from towline.console.minted_secret import MintedSecretPages
 from towline.console.presets import PRESETS
 from towline.console.secret_form import HUB, LABELS, NAME_HINT, PRIVATE, SecretForm, by_field, problem_of
 from towline.console.secrets import SECTION, newest_rows, set_by
 from towline.console.templating import HEADERS
 from towline.domain.credential_shape import shape_of
 from towline.domain.errors import Conflict, InvalidInput, NotFound, ProofRequired
+from towline.domain.minting import mint_kind_of
 from towline.domain.names import secret_name
 from towline.domain.pasting import read_pasted
 from towline.domain.providers import Provider, provider_of_host
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from towline.console.presets import Preset
     from towline.console.visit import Room, Visit
     from towline.domain.pasted import Pasted, PastedEntry
+    from towline.domain.secret import Secret
 
 _EMPTY_ROWS = 3
 
@@ -40,6 +44,7 @@ class NewSecretPages:
 
     def __init__(self, room: Room) -> None:
         self._room = room
+        self._minted = MintedSecretPages(room)
 
     async def types(self, request: Request) -> Response:
         """SELECT SECRET TYPE."""
@@ -62,7 +67,9 @@ class NewSecretPages:
         form = SecretForm(kind=PRIVATE, registry=request.query_params.get("registry", "").strip())
         _, problem = problem_of(form.address)
         address = None if problem else form.address()
-        values = {"problem": problem, "address": address}
+        kind = kind_for(form.registry)
+        minted = visit.at("new", "secret", "minted") if kind else ""
+        values = {"problem": problem, "address": address, "kind": kind, "minted": minted}
         return HTMLResponse(visit.fragment("registry_check.html", values), headers=HEADERS)
 
     async def docker(self, request: Request) -> Response:
@@ -153,6 +160,8 @@ class NewSecretPages:
         if not isinstance(secret, DockerSecret):
             data = dict.fromkeys(secret.keys, "")
             return await self._opaque_page(visit, secret.metadata.name, data, replaces=True)
+        if secret.mint is not None:
+            return await self._minted.edit(visit, secret, secret.mint.mint)
         form = SecretForm.about(secret)
         if "rotate" in request.query_params:
             form = replace(form, verified_only=True)
@@ -161,12 +170,11 @@ class NewSecretPages:
     async def submit_edit(self, request: Request) -> Response:
         """Replace the secret; an empty password keeps the present one at the same registry."""
         visit = await self._room.visit(request)
-        sent = await form_of(request, self._room.sessions)
         name = request.path_params["name"]
         secret = await self._room.services.secrets.get(visit.access, name)
-        if not isinstance(secret, DockerSecret):
-            return await self._replace_opaque(visit, secret.metadata.name, _pairs(sent))
-        form = SecretForm.of(sent).named(secret.metadata.name)
+        if not isinstance(secret, DockerSecret) or secret.mint is not None:
+            return await self._submit_other(request, visit, secret)
+        form = SecretForm.of(await form_of(request, self._room.sessions)).named(secret.metadata.name)
         errors = _errors_of_change(form, secret)
         if errors:
             return await self._docker_page(visit, form, secret=secret, errors=errors, status=400)
@@ -180,6 +188,13 @@ class NewSecretPages:
             return await self._docker_page(visit, form, secret=secret, refused=refused, status=412)
         also = await restarted(visit, form.restart)
         return await self._kept(visit, form.name, "changed", also=also)
+
+    async def _submit_other(self, request: Request, visit: Visit, secret: Secret) -> Response:
+        """Replace a secret for which nobody types username and password."""
+        if isinstance(secret, DockerSecret) and secret.mint is not None:
+            return await self._minted.submit_edit(request, visit, secret, secret.mint.mint)
+        sent = await form_of(request, self._room.sessions)
+        return await self._replace_opaque(visit, secret.metadata.name, _pairs(sent))
 
     async def _change(self, visit: Visit, form: SecretForm, secret: DockerSecret) -> None:
         secrets, guid = self._room.services.secrets, secret.metadata.guid
@@ -274,6 +289,7 @@ class NewSecretPages:
             "labels": LABELS,
             "hint": NAME_HINT,
             "preset": preset,
+            "mintable": mint_kind_of(preset.provider) if preset else kind_for(form.registry),
             "tried": tried,
             "refused": refused,
             "found": found,

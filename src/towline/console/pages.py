@@ -15,6 +15,7 @@ from towline.console.disks import DisksPages
 from towline.console.engines import EnginesPages
 from towline.console.find import FindPage
 from towline.console.invitation import InvitationPage
+from towline.console.minted_secret import MintedSecretPages
 from towline.console.mirrors import MirrorsPages
 from towline.console.new_secret import NewSecretPages
 from towline.console.overview import OverviewPages
@@ -79,7 +80,7 @@ def _outside(room: Room) -> Iterator[_Row]:
 
 def _secrets(room: Room) -> Iterator[_Row]:
     secrets, new, mirrors = SecretsPages(room), NewSecretPages(room), MirrorsPages(room)
-    uses = UsesPage(room)
+    uses, minted = UsesPage(room), MintedSecretPages(room)
     base, made = "/projects/{project}/secrets", "/projects/{project}/new/secret"
     yield "GET", base, Permission.VIEW, secrets.index
     yield "GET", f"{base}-live", Permission.VIEW, secrets.watch_list
@@ -91,6 +92,8 @@ def _secrets(room: Room) -> Iterator[_Row]:
     yield "POST", f"{made}/docker", Permission.MANAGE_SECRETS, new.submit_docker
     yield "POST", f"{made}/docker/test", Permission.MANAGE_SECRETS, new.try_docker
     yield "POST", f"{made}/docker/paste", Permission.MANAGE_SECRETS, new.paste
+    yield "GET", f"{made}/minted", Permission.MANAGE_SECRETS, minted.new
+    yield "POST", f"{made}/minted", Permission.MANAGE_SECRETS, minted.submit
     yield "GET", f"{made}/opaque", Permission.MANAGE_SECRETS, new.opaque
     yield "POST", f"{made}/opaque", Permission.MANAGE_SECRETS, new.submit_opaque
     yield "GET", f"{base}/{{name}}", Permission.DEPLOY, secrets.show
