@@ -478,6 +478,18 @@ async def test_what_is_wrong_with_a_minted_secret_is_told_beside_its_fields(jane
     assert (await jane.send("/new/secret/minted", MINT)).status_code == 409
 
 
+async def test_a_minted_login_needs_a_hand_only_when_it_cannot_be_renewed(jane, world, mint):
+    await jane.send("/new/secret/minted", MINT)
+    assert "Nothing. Every secret that was tried works" in await jane.see("")
+    mint.refuses = Finding(FindingCode.MINT_CREDENTIAL_REFUSED, "the key was deactivated")
+    world.clock.advance(seconds=mint.life.total_seconds() * 0.7)
+    await world.renewals.round()
+    page = await jane.see("")
+    assert "Secret minted" in page
+    assert "The provider refused the parent credential" in page
+    assert "The provider refused the parent credential" in await jane.see("/secrets/minted")
+
+
 async def test_only_a_login_that_works_is_saved_where_that_was_asked(jane, mint):
     mint.refuses = Finding(FindingCode.MINT_NOT_ALLOWED, "no right to ask for tokens")
     answer = await jane.send("/new/secret/minted", {**MINT, "verified_only": "yes"})

@@ -73,6 +73,6 @@ async def test_a_secret_that_is_gone_cannot_be_renewed(minted):
 
 async def test_parent_credentials_move_with_the_keys_as_all_sealed_values_do(minted):
     def sealed(tx):
-        return [value.binding for value in tx.keys.sealed("parent credential", after="", most=9)]
+        return [value.binding for value in tx.keys.sealed("parent-credential", after="", most=9)]
 
     assert await minted.read(sealed) == [parent().binding, parent().binding]

@@ -123,6 +123,14 @@ async def test_deployments_that_name_the_secret_are_woken(minted: World) -> None
     assert await minted.due() == {"app-1"}
 
 
+async def test_a_login_that_the_registry_takes_no_more_is_minted_anew_at_once(minted: World) -> None:
+    minted.prover.registries[REGISTRY].users["AWS"] = Password("revoked")
+    await minted.proofs.stored(minted.access.project.guid, "pull", actor="schedule")
+    assert (await secret_of(minted)).standing.verdict is Verdict.FAILING
+    assert await minted.renewals.round() == 1
+    assert (await secret_of(minted)).standing.verdict is Verdict.VERIFIED
+
+
 async def test_the_old_login_stays_while_the_new_one_is_not_proved(minted: World) -> None:
     minted.clock.advance(seconds=LIFE * 0.7)
     minted.prover.says(refused(FindingCode.WRONG_CREDENTIALS, Verdict.FAILING))

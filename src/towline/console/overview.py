@@ -52,5 +52,7 @@ class OverviewPages:
         return {"overview": overview, "error_texts": ERROR_TEXTS, "live": visit.at("live")}
 
     def _is_near(self, secret: DockerSecret) -> bool:
+        if secret.mint is not None:
+            return secret.mint.trouble is not None  # a minted one ends soon and often, and is renewed
         expires_at = secret.shape.expires_at
         return expires_at is not None and expires_at - self._room.clock() < SOON

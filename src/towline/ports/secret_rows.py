@@ -62,7 +62,7 @@ class SecretRows(Protocol):
         """Return how many secrets a project has."""
 
     def of_concern(self, project_guid: str) -> Sequence[SecretRecord]:
-        """Return docker secrets that fail or whose credential ends one day, in order of creation."""
+        """Return docker secrets that fail, whose credential ends one day or cannot be renewed, as created."""
 
     def documents(
         self, project_guid: str, page: Page, *, selector: LabelSelector, names: Sequence[str] = ()

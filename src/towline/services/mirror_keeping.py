@@ -134,7 +134,8 @@ def _why_held_back(secret: DockerSecret, now: datetime) -> str:
         return f"{version} is an identity token, which kubelets ignore; give it a user name and a password"
     expires_at = secret.expires_at
     if expires_at is not None and expires_at <= now:
-        return f"{version} ran out at {expires_at:%Y-%m-%d %H:%M} UTC; give it a fresh password"
+        advice = "give it a fresh password" if secret.mint is None else "it is renewed as soon as that works"
+        return f"{version} ran out at {expires_at:%Y-%m-%d %H:%M} UTC; {advice}"
     if secret.standing.verdict is Verdict.FAILING:
         finding = secret.standing.finding
         why = f" ({finding.code.value})" if finding else ""

@@ -192,8 +192,8 @@ class Renewals:
             self._proofs.turned(tx, before, secret)
             if before.mint is not None and before.mint.trouble is not None:
                 tx.events.add(self._event(EventKind.RENEWED, secret))
-            ends = f"{grant.expires_at.isoformat()}"
-            tx.audit.append(self._row(renewal, "secret.renewed", expires=ends))
+            facts = {"version": str(metadata.version), "expires": grant.expires_at.isoformat()}
+            tx.audit.append(self._row(renewal, "secret.renewed", **facts))
             names = (metadata.name, metadata.guid)
             tx.deployments.wake(now=at, project_guid=metadata.project_guid, secrets=names)
             return True
@@ -253,9 +253,7 @@ class Renewals:
             at=self._clock(),
             outcome=outcome,
             project_guid=metadata.project_guid,
-            name=metadata.name,
-            version=str(metadata.version),
-            **facts,
+            **{"name": metadata.name, "version": str(metadata.version), **facts},
         )
 
     def _event(self, kind: EventKind, secret: DockerSecret) -> Event:

@@ -151,6 +151,8 @@ class Standings:
             return False
         document = self._present(judged_secret, project, organization_of(tx, project))
         tx.secrets.save(replace(record, secret=judged_secret, document=document))
+        if secret.mint is not None and standing.verdict is Verdict.FAILING:
+            tx.mints.due(secret.metadata.guid, proof.at)  # it was good when it was minted: mint another
         turned = self.turned(tx, secret, standing, at=proof.at)
         turned_good = secret.standing.verdict is Verdict.FAILING and standing.verdict in _GOOD
         if turned_good or (question.wakes and standing.verdict in _GOOD):

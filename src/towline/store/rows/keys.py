@@ -35,7 +35,7 @@ _PLACES = {
         key="v.key_id",
         update="UPDATE secret_versions SET sealed = ?, key_id = ? WHERE secret_guid = ? AND sealed = ?",
     ),
-    "parent credential": _Place(
+    "parent-credential": _Place(
         "SELECT key_id, count(*) FROM mints WHERE key_id IS NOT NULL GROUP BY key_id",
         "SELECT m.secret_guid, m.project_guid, m.guid, 1, m.sealed, m.key_id, s.name, p.name"
         " FROM mints AS m JOIN secrets AS s ON s.guid = m.secret_guid"

@@ -144,11 +144,12 @@ class Secrets:
         return counted(self._connection, "SELECT count(*) FROM secrets WHERE project_guid = ?", project_guid)
 
     def of_concern(self, project_guid: str) -> Sequence[SecretRecord]:
-        """Return docker secrets that fail or end one day; see the port."""
+        """Return docker secrets that fail, end one day or cannot be renewed; see the port."""
         rows = self._connection.execute(
             f"{_RECORD} WHERE project_guid = ? AND kind = 'Docker' AND"
             " (json_extract(body, '$.standing.verdict') = ?"
-            " OR json_extract(body, '$.shape.expires_at') IS NOT NULL) ORDER BY seq",
+            " OR json_extract(body, '$.shape.expires_at') IS NOT NULL"
+            " OR json_extract(body, '$.mint.trouble.code') IS NOT NULL) ORDER BY seq",
             (project_guid, Verdict.FAILING.value),
         )
         return tuple(_record(row) for row in rows)
