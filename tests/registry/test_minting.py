@@ -8,7 +8,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from cryptography.hazmat.primitives.asymmetric import rsa
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from yarl import URL
 
@@ -228,6 +228,16 @@ def test_a_key_of_another_form_is_refused_with_what_would_be_right(
         registry.mint.check(order(providers, kind, key=key))
     assert refused.value.field == "spec.docker.mint.key"
     assert refused.value.rule.startswith("give ")
+
+
+@given(kind=st.sampled_from(MintKind), text=st.text() | st.from_regex(r"\ufeff?[{\[].*", fullmatch=True))
+@example(kind=MintKind.ECR, text="\ufeff")
+@example(kind=MintKind.ECR, text='{"a":' * 900 + "1" + "}" * 900)
+def test_no_text_breaks_the_reading_of_a_key(kind: MintKind, text: str) -> None:
+    address = RegistryAddress.parse("registry.example.com")
+    wanted = MintOrder(Mint(kind, {"region": "eu-west-1"}), address, Password(text))
+    with pytest.raises(InvalidInput, match=r"spec\.docker\.mint\.key"):
+        KINDS[kind](wanted, text)
 
 
 @pytest.mark.parametrize(

@@ -261,6 +261,20 @@ async def test_a_secret_that_could_not_be_minted_is_mended_by_itself_or_by_verif
     assert (await secret_of(world, "one")).standing.verdict is Verdict.VERIFIED
 
 
+async def test_a_login_that_the_registry_does_not_take_at_first_is_minted_anew_within_the_hour(
+    world: World,
+) -> None:
+    world.prover.registry(REGISTRY, AWS="what nobody mints")
+    await world.secrets.create(world.access, mint_draft())
+    secret = await secret_of(world)
+    assert secret.standing.verdict is Verdict.FAILING
+    assert secret.mint.trouble.code is FindingCode.WRONG_CREDENTIALS
+    world.mint.registry = world.prover.registries[REGISTRY]
+    world.clock.advance(hours=1)
+    assert await world.renewals.round() == 1
+    assert (await secret_of(world)).standing.verdict is Verdict.VERIFIED
+
+
 async def test_a_provider_that_takes_long_is_left_to_the_schedule(world: World) -> None:
     released = asyncio.Event()
     world.mint.meanwhile = released.wait

@@ -100,8 +100,8 @@ PROVIDERS: dict[Provider, ProviderFacts] = {
         fixes={
             _F.WRONG_CREDENTIALS: "Use AWS as username and a fresh 'aws ecr get-login-password --region REGION' as "
             "password, of the same region as the registry's host.",
-            _F.CREDENTIAL_EXPIRED: "ECR tokens live 12 hours: put a fresh 'aws ecr get-login-password --region "
-            "REGION' into the secret.",
+            _F.CREDENTIAL_EXPIRED: "ECR tokens live 12 hours: let Towline mint them (--mint ecr), or put a fresh "
+            "'aws ecr get-login-password --region REGION' into the secret.",
             _F.NO_PULL_PERMISSION: "Allow ecr:BatchGetImage, ecr:GetDownloadUrlForLayer and "
             "ecr:BatchCheckLayerAvailability on the repository to the identity that made the token.",
         },
@@ -113,7 +113,8 @@ PROVIDERS: dict[Provider, ProviderFacts] = {
         fixes={
             _F.WRONG_CREDENTIALS: "Use _json_key as username and the whole key file, byte for byte, as password "
             "(_json_key_base64 for its base64 form).",
-            _F.CREDENTIAL_EXPIRED: "Access tokens live one hour: use _json_key with a service account's key file.",
+            _F.CREDENTIAL_EXPIRED: "Access tokens live one hour: let Towline mint them (--mint google), or use "
+            "_json_key with a service account's key file.",
             _F.NO_PULL_PERMISSION: "Grant the service account the role Artifact Registry Reader "
             "(roles/artifactregistry.reader) on the repository.",
             _F.REPOSITORY_NOT_FOUND_OR_HIDDEN: "Check LOCATION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE; then grant "

@@ -123,10 +123,12 @@ class Sealing:
     def _minted(
         self, draft: MintDraft, metadata: SecretMetadata, answer: Answer | None, grant: Grant | None
     ) -> Minted:
-        minted = Minted(draft.mint, entered=metadata.version)
+        minted, trouble = Minted(draft.mint, entered=metadata.version), answer.finding if answer else None
         if grant is not None:
-            return minted.renewed(grant, chance=self._chance())
-        trouble = answer.finding if answer and answer.finding else NOTHING_NAMED
+            minted = minted.renewed(grant, chance=self._chance())
+            if trouble is None or not trouble.cause.blames_credential:
+                return minted
+        trouble = trouble or NOTHING_NAMED
         return minted.failed(trouble, now=metadata.updated_at, chance=self._chance())
 
 

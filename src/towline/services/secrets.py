@@ -166,7 +166,7 @@ class Secrets:
         if isinstance(present, DockerSecret) and present.mint is not None:
             minted = await self._kept_parent(access, present, email)
             return await self.replace(
-                access, present.metadata.guid, minted, require_verified=require_verified
+                access, name, minted, require_verified=require_verified, version=version
             )
         guid, door = present.metadata.guid, Door.REGISTRY_PROOF
         kept = await self._keychain.login(access.project.guid, guid, door=door, actor=access.actor)
@@ -327,9 +327,9 @@ class Secrets:
     def _save_parent(self, tx: Transaction, prepared: Prepared) -> None:
         """Keep what the login is minted from, or forget it where it is typed from now on."""
         secret, parent = prepared.record.secret, prepared.parent
-        if parent is None:
+        if parent is None and secret.metadata.version > 1:
             tx.mints.remove(secret.metadata.guid)
-        elif isinstance(secret, DockerSecret) and secret.mint is not None:
+        if parent is not None and isinstance(secret, DockerSecret) and secret.mint is not None:
             tx.mints.put(parent, due=secret.mint.renews_at or self._clock())
 
     def _public(self, access: Access, record: SecretRecord) -> bytes:

@@ -45,7 +45,7 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
     if text.lstrip().startswith("{"):
         yield from _members(document_in(text, wanted=_WANTED))
         return
-    lines = text.strip().splitlines()
+    lines = text.strip().splitlines() or [""]
     if "," in lines[0] and "=" not in lines[0]:
         for row in csv.DictReader(lines[:2]):
             yield from ((name, value.strip()) for name, value in row.items() if name and value)
@@ -56,11 +56,9 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _members(document: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    for name, value in document.items():
-        if isinstance(value, dict):
-            yield from _members(value)
-        elif isinstance(value, str):
-            yield name, value
+    """Yield the texts of a document and of the one that the aws command puts into it."""
+    for each in (document, *(value for value in document.values() if isinstance(value, dict))):
+        yield from ((name, value) for name, value in each.items() if isinstance(value, str))
 
 
 def _unquoted(value: str) -> str:
