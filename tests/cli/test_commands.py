@@ -211,6 +211,18 @@ def test_a_minted_secret_is_made_from_a_file_and_shown_with_its_end(live: Live, 
     assert "Towline (ecr)" not in jane.towline("secret", "show", "ecr").stdout
 
 
+def test_a_minted_secret_is_applied_from_a_manifest(live: Live, jane: Shell) -> None:
+    live.world.mint.registry = live.world.prover.registry("ecr.example.com", AWS="nothing yet")
+    key = json.dumps({"AccessKeyId": "AKIA"}, indent=2)
+    mint = {"kind": "ecr", "settings": {"region": "eu-west-1"}, "key": f"AKIA {key}\n"}
+    docker = {"registry": "ecr.example.com", "email": JANE, "mint": mint}
+    secret = {"kind": "Secret", "metadata": {"name": "applied"}, "spec": {"type": "Docker", "docker": docker}}
+    for outcome in ("created", "updated"):
+        done = jane.towline("apply", "-f", "-", stdin=yaml.safe_dump(secret))
+        assert f"secret applied: {outcome}" in done.stdout, done.stderr
+        assert live.world.mint.orders[-1].key.reveal() == mint["key"]
+
+
 def test_the_help_names_every_kind_of_minting(jane: Shell) -> None:
     text = jane.towline("secret", "create", "--help").stdout
     assert [kind for kind in MintKind if kind.value not in text] == []

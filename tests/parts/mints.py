@@ -93,6 +93,8 @@ class Providers:
         """Return status and answer to a POST."""
         form = {name: texts[0] for name, texts in parse_qs(body.decode()).items()}
         self.asked.append(headers.get("X-Amz-Target") or form.get("Action") or path)
+        if path.startswith("/echo/"):
+            raise Refusal(400, {"error": "invalid_request", "error_description": body.decode()})
         if path == "/":
             is_role = form.get("Action") == "AssumeRole"
             self._check_signature(path, headers, body, service="sts" if is_role else "ecr")

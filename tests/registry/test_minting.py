@@ -142,6 +142,17 @@ async def test_a_missing_right_is_told(registry: Registry, providers: Providers,
     assert await finding(registry, order(providers, kind)) is FindingCode.MINT_NOT_ALLOWED
 
 
+async def test_a_provider_that_repeats_what_it_was_sent_shows_no_secret(
+    registry: Registry, providers: Providers
+) -> None:
+    key = json.dumps({"appId": CLIENT, "password": "a-secret-to-hide", "tenant": TENANT})
+    wanted = order(providers, "acr", key=key, endpoint=f"{providers.url}/echo")
+    with pytest.raises(PullRefused) as refused:
+        await mint(registry, wanted)
+    assert CLIENT in repr(refused.value.finding)
+    assert "a-secret-to-hide" not in repr(refused.value.finding)
+
+
 async def test_an_endpoint_that_must_not_be_dialled_is_not(providers: Providers) -> None:
     registry = Registry(allow_loopback=False)
     try:

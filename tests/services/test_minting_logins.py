@@ -346,6 +346,13 @@ async def test_a_server_that_died_in_a_renewal_goes_on_with_it_later(minted: Wor
     assert await password_of(minted) == "minted-2"
 
 
+async def test_two_servers_renew_a_login_once(minted: World) -> None:
+    minted.clock.advance(seconds=LIFE * 0.7)
+    done = await asyncio.gather(minted.renewals.round(), minted.renewals.round())
+    assert sorted(done) == [0, 1]
+    assert len(minted.mint.orders) == 2
+
+
 async def test_a_deleted_secret_leaves_no_parent_credential(minted: World) -> None:
     guid = (await secret_of(minted)).metadata.guid
     await minted.secrets.delete(minted.access, "pull")

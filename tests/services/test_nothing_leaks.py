@@ -4,7 +4,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from parts.world import IMAGE, REGISTRY, World, docker_draft, opaque_draft
+from parts.world import IMAGE, REGISTRY, World, docker_draft, mint_draft, opaque_draft
 from towline.domain.account import TokenLevel
 from towline.domain.audit import Door
 from towline.domain.credential import Password, authorization_token
@@ -17,6 +17,7 @@ from towline.services.proofs import PreflightItem
 PASSWORDS = ("first pässword:1", "second $ecret 2", "refused passw0rd 3")
 VALUE = "opaque-value-4"
 LOGIN = "login password 5"
+PARENT, MINTED = "AKIA parent credential 6", "minted-1"
 
 
 async def _live(world: World) -> tuple[str, list[str]]:
@@ -47,6 +48,11 @@ async def _live(world: World) -> tuple[str, list[str]]:
     seen.append(repr(results))
     listing = await world.secrets.documents(world.access, Page(), selector=LabelSelector())
     seen.extend(listing.items)
+    world.mint.registry = world.prover.registry("minted.example.com", AWS="nothing yet")
+    draft = mint_draft("minted", key=PARENT, registry="minted.example.com")
+    seen.extend((repr(draft), await world.secrets.create(world.access, draft)))
+    proof, document = await world.secrets.verify(world.access, "minted")
+    seen.extend((repr(proof), document, repr(world.mint.orders)))
     await world.accounts.create_user(email="max@example.com", password=Password(LOGIN))
     token = await world.accounts.login(
         "max@example.com", Password(LOGIN), level=TokenLevel.LOW, peer="127.0.0.1"
@@ -60,7 +66,15 @@ async def test_no_secret_shows_up_in_documents_audit_rows_errors_or_logs(world: 
         token, seen = await _live(world)
     everything = [*seen, repr(await world.rows()), repr(logs)]
     credentials = [docker_draft(password=password).credential for password in PASSWORDS]
-    hidden = [*PASSWORDS, VALUE, LOGIN, token, *(authorization_token(each).reveal() for each in credentials)]
+    hidden = [
+        *PASSWORDS,
+        VALUE,
+        LOGIN,
+        PARENT,
+        MINTED,
+        token,
+        *(authorization_token(each).reveal() for each in credentials),
+    ]
     assert logs
     for text in hidden:
         for place in everything:

@@ -46,7 +46,7 @@ class DoorsApi:
                 handle=self.get,
                 body=wire.ServerIn,
                 answer=wire.CredentialDocument,
-                errors=(409,),
+                errors=(409, 502),
             ),
             Operation(
                 method="GET",
@@ -76,7 +76,7 @@ class DoorsApi:
                 handle=self.kubelet,
                 body=wire.KubeletIn,
                 answer=wire.KubeletDocument,
-                errors=(409,),
+                errors=(409, 502),
             ),
         )
 
@@ -126,6 +126,7 @@ class DoorsApi:
                 handle=self.export,
                 body=wire.ExportIn,
                 answer=wire.ExportDocument,
+                errors=(502,),
             ),
             Operation(
                 method="POST",
