@@ -17,6 +17,7 @@ import structlog
 
 from towline import api, console, eventlog
 from towline.api.endpoint import Limits
+from towline.connecting import courier_of, provider_of, sign_in_of
 from towline.domain.engine import EngineKeys
 from towline.domain.retention import Retention
 from towline.housing import opener, own_engine
@@ -50,11 +51,8 @@ from towline.wiring import (
     Parts,
     Services,
     accounts_on,
-    courier_of,
-    provider_of,
     request_ids,
     services_on,
-    sign_in_of,
     utc_now,
 )
 

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import random
 import secrets as randomness
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlsplit
 
-from towline.dialing import Guard
-from towline.domain.credential import Password
-from towline.domain.errors import InvalidInput
+from towline.connecting import PASSWORDS_ALONE, SignInWays
 from towline.domain.names import new_guid as guid_from
-from towline.notices import MailServer, NoticeCourier
-from towline.oidc import OpenIdProvider
-from towline.oidc.provider import Client as OidcClient
 from towline.services.accounts import Accounts
 from towline.services.audit import Audit
 from towline.services.deployments import Deployments
@@ -54,7 +46,6 @@ from towline.wire.secrets import present, present_public
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from towline.config import Config
     from towline.ports import (
         Bell,
         EngineDoors,
@@ -123,15 +114,6 @@ class Services:
 
 
 @dataclass(frozen=True, slots=True)
-class SignInWays:
-    """How people sign in: by a provider under its name, and by passwords, for which addresses."""
-
-    provider: OpenIdProvider | None = None
-    name: str = ""
-    takes_password_of: Callable[[str], bool] = lambda _: True
-
-
-@dataclass(frozen=True, slots=True)
 class Parts:
     """What the use cases stand on: each behind its port.
 
@@ -149,7 +131,7 @@ class Parts:
     tokens: PullTokens
     service_accounts: ServiceAccountTokens
     postman: Postman
-    sign_in: SignInWays = SignInWays()
+    sign_in: SignInWays = PASSWORDS_ALONE
     machine: str = ""
     is_shared: bool = False
     mirror_namespaces: Sequence[str] | None = None
@@ -194,15 +176,24 @@ def services_on(parts: Parts) -> Services:
         audit=Audit(store=store),
         secret_uses=SecretUses(store=store),
         views=Views(store=store),
-        engines=InstallationEngines(
-            store=store, vault=parts.vault, doors=parts.engines, bell=bell, clock=utc_now, new_guid=new_guid
-        ),
+        engines=_engines(parts),
     )
 
 
 def _service_accounts(store: Store, accounts: Accounts) -> ServiceAccounts:
     return ServiceAccounts(
         store=store, clock=utc_now, new_guid=new_guid, new_token=_new_token, on_change=accounts.forget
+    )
+
+
+def _engines(parts: Parts) -> InstallationEngines:
+    return InstallationEngines(
+        store=parts.store,
+        vault=parts.vault,
+        doors=parts.engines,
+        bell=parts.bell,
+        clock=utc_now,
+        new_guid=new_guid,
     )
 
 
@@ -299,45 +290,6 @@ def _new_token() -> str:
     return randomness.token_urlsafe(32)
 
 
-def guard_of(config: Config) -> Guard:
-    """Return the installation's rules about addresses."""
-    return Guard(
-        deny_private=config.deny_private_registries, allow_loopback=config.allows_loopback_registries
-    )
-
-
-async def courier_of(config: Config) -> NoticeCourier:
-    """Return what carries notices; raise InvalidInput when the mail server's password cannot be read."""
-    return NoticeCourier(guard_of(config), mail=await _mail_server(config))
-
-
-def sign_in_of(config: Config, provider: OpenIdProvider | None) -> SignInWays:
-    """Return how people sign in, as the settings say."""
-    name = config.oidc_name or urlsplit(config.oidc_issuer).hostname or ""
-    return SignInWays(provider, name, config.takes_password_of)
-
-
-async def provider_of(config: Config) -> OpenIdProvider | None:
-    """Return the sign-in provider that the settings name; raise InvalidInput where they do not fit."""
-    if not config.oidc_issuer:
-        return None
-    secret = Password("")
-    if file := config.oidc_client_secret_file:
-        text = await asyncio.to_thread(_text_of, Path(file), "oidc_client_secret_file")
-        secret = Password(text.strip())
-    return OpenIdProvider(
-        OidcClient(
-            config.oidc_issuer,
-            config.oidc_client_id,
-            secret,
-            scopes=config.oidc_scopes,
-            groups_claim=config.oidc_groups_claim,
-            trust_address=config.oidc_trust_addresses,
-            ca_file=config.oidc_ca_file,
-        )
-    )
-
-
 def _proofs(parts: Parts, tally: Tally) -> Proofs:
     standings = Standings(
         store=parts.store,
@@ -402,27 +354,3 @@ def _webhooks(parts: Parts) -> Webhooks:
         new_guid=new_guid,
         new_key=lambda: f"twh_{randomness.token_urlsafe(32)}",
     )
-
-
-async def _mail_server(config: Config) -> MailServer | None:
-    if not config.smtp_host:
-        return None
-    password = Password("")
-    if config.smtp_password_file:
-        text = await asyncio.to_thread(_text_of, Path(config.smtp_password_file), "smtp_password_file")
-        password = Password(text.strip())
-    return MailServer(
-        config.smtp_host,
-        config.smtp_port,
-        sender=config.smtp_from,
-        security=config.smtp_security,
-        username=config.smtp_username,
-        password=password,
-    )
-
-
-def _text_of(path: Path, setting: str) -> str:
-    try:
-        return path.read_text()
-    except OSError as error:
-        raise InvalidInput(setting, problem=f"{path} cannot be read", rule=str(error.strerror)) from error

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from towline.console.forms import Form
     from towline.console.visit import Room, Visit
 
 _ANEW = "is needed anew, as the registry or a setting is another: a kept one is never sent elsewhere"
@@ -61,9 +62,8 @@ class MintedSecretPages:
         """Show the form of a secret that is there, without its parent credential."""
         return await self._page(visit, MintedForm.about(secret, mint), secret=secret)
 
-    async def submit_edit(self, request: Request, visit: Visit, secret: DockerSecret, mint: Mint) -> Response:
+    async def submit_edit(self, visit: Visit, sent: Form, secret: DockerSecret, mint: Mint) -> Response:
         """Replace the secret; an empty key keeps the present one where nothing else of it changes."""
-        sent = await form_of(request, self._room.sessions)
         form = MintedForm.of(sent, mint.kind).named(secret.metadata.name)
         errors = form.errors(keeps_key=True)
         if not errors and not form.key and (form.address().key, form.mint()) != (secret.registry.key, mint):

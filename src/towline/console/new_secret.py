@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from towline.console.presets import Preset
     from towline.console.visit import Room, Visit
     from towline.domain.pasted import Pasted, PastedEntry
-    from towline.domain.secret import Secret
 
 _EMPTY_ROWS = 3
 
@@ -170,11 +169,16 @@ class NewSecretPages:
     async def submit_edit(self, request: Request) -> Response:
         """Replace the secret; an empty password keeps the present one at the same registry."""
         visit = await self._room.visit(request)
-        name = request.path_params["name"]
-        secret = await self._room.services.secrets.get(visit.access, name)
-        if not isinstance(secret, DockerSecret) or secret.mint is not None:
-            return await self._submit_other(request, visit, secret)
-        form = SecretForm.of(await form_of(request, self._room.sessions)).named(secret.metadata.name)
+        sent = await form_of(request, self._room.sessions)
+        secret = await self._room.services.secrets.get(visit.access, request.path_params["name"])
+        if not isinstance(secret, DockerSecret):
+            return await self._replace_opaque(visit, secret.metadata.name, _pairs(sent))
+        if secret.mint is not None:
+            return await self._minted.submit_edit(visit, sent, secret, secret.mint.mint)
+        return await self._submit_docker(visit, sent, secret)
+
+    async def _submit_docker(self, visit: Visit, sent: Form, secret: DockerSecret) -> Response:
+        form = SecretForm.of(sent).named(secret.metadata.name)
         errors = _errors_of_change(form, secret)
         if errors:
             return await self._docker_page(visit, form, secret=secret, errors=errors, status=400)
@@ -188,13 +192,6 @@ class NewSecretPages:
             return await self._docker_page(visit, form, secret=secret, refused=refused, status=412)
         also = await restarted(visit, form.restart)
         return await self._kept(visit, form.name, "changed", also=also)
-
-    async def _submit_other(self, request: Request, visit: Visit, secret: Secret) -> Response:
-        """Replace a secret for which nobody types username and password."""
-        if isinstance(secret, DockerSecret) and secret.mint is not None:
-            return await self._minted.submit_edit(request, visit, secret, secret.mint.mint)
-        sent = await form_of(request, self._room.sessions)
-        return await self._replace_opaque(visit, secret.metadata.name, _pairs(sent))
 
     async def _change(self, visit: Visit, form: SecretForm, secret: DockerSecret) -> None:
         secrets, guid = self._room.services.secrets, secret.metadata.guid
