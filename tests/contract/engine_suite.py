@@ -248,6 +248,11 @@ class EngineSuite:
         _, log = await self.run_to_its_end(lab, watch, "", entrypoint=(), command=("-c", "echo $0 kept"))
         assert log == "/bin/sh kept\n"
 
+    async def test_a_commands_dollars_reach_the_program_as_they_are(self, lab: Lab, watch: Watch) -> None:
+        script = "echo '$$ $(WORD)' $((1 + 1)) $(echo $WORD)"
+        _, log = await self.run_to_its_end(lab, watch, script, environment={"WORD": "swordfish"})
+        assert log == "$$ $(WORD) 2 swordfish\n"
+
     async def test_the_images_stop_signal_is_sent_first(self, lab: Lab) -> None:
         workload = lab.workload("trap 'echo got INT; exit 0' INT; echo ready; while :; do sleep 0.05; done")
         await lab.engine.apply(workload)

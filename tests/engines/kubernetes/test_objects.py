@@ -10,6 +10,7 @@ import kubernetes_validate
 import msgspec
 import pytest
 
+from parts.kube.node import expanded
 from parts.kube.workloads import DIGEST, LOGIN, REGISTRY, executable, workload
 from towline.domain.causes import FindingCode
 from towline.domain.credential import IDENTITY_USER, Credential, Password
@@ -184,6 +185,18 @@ def test_containers_of_odd_names_are_found_again():
     names = naming.containers(workload(executable("Main_1.x"), executable("main"), executable("_")))
     assert list(names.values()) == ["Main_1.x", "main", "_"]
     assert all(len(name) <= 63 and name == name.lower() and "_" not in name for name in names)
+    alike = naming.containers(workload(executable("my-app-1"), executable("My App"), executable("my-app-1-1")))
+    assert list(alike.values()) == ["my-app-1", "My App", "my-app-1-1"]
+
+
+@pytest.mark.parametrize("word", ["a$b", "$$", "$(WORD)", "cost: 5$", "$$(id -u) $x"])
+def test_a_commands_dollars_are_told_from_references_to_variables(word):
+    """As a kubelet reads them: ``$(NAME)`` for a variable, ``$$`` for ``$``."""
+    probe = LivenessProbe(command=(word,))
+    asked = executable(entrypoint=(word,), command=(word,), probe=probe, environment={"WORD": Password("x")})
+    (container,) = deployment(made(asked))["spec"]["template"]["spec"]["containers"]
+    commands = (container["command"], container["args"], container["livenessProbe"]["exec"]["command"])
+    assert [expanded(only, {"WORD": "x"}) for (only,) in commands] == [word] * 3
 
 
 def test_a_namespace_is_one_of_a_project_or_the_one_for_all():

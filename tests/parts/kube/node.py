@@ -8,6 +8,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -184,14 +185,16 @@ class Node:
         return f"pulling from host {registry} failed with status code [manifests 1]: 401 Unauthorized"
 
     async def _once(self, pod: Kept, spec: Mapping[str, Any], container: Container) -> int | None:
-        command = [*spec.get("command", []), *spec.get("args", [])]
+        environment = self._environment(pod, spec)
+        words = (*spec.get("command", []), *spec.get("args", []))
+        command = [expanded(word, environment) for word in words]
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 stdin=asyncio.subprocess.DEVNULL,
-                env={"PATH": os.environ["PATH"], **self._environment(pod, spec)},
+                env={"PATH": os.environ["PATH"], **environment},
             )
         except OSError as error:
             said = f'exec: "{command[0]}": stat {command[0]}: {str(error.strerror).lower()}: unknown'
@@ -344,8 +347,9 @@ def _creating(name: str) -> dict[str, Any]:
 async def _asked(probe: Mapping[str, Any]) -> str:
     if "exec" not in probe:
         return ""
+    words = [expanded(word, {}) for word in probe["exec"]["command"]]
     process = await asyncio.create_subprocess_exec(
-        *probe["exec"]["command"], stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+        *words, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
     try:
         async with asyncio.timeout(probe.get("timeoutSeconds", 1)):
@@ -354,6 +358,15 @@ async def _asked(probe: Mapping[str, Any]) -> str:
         process.kill()
         await process.wait()
         return "command timed out"
+
+
+def expanded(word: str, variables: Mapping[str, str]) -> str:
+    """Return a word of a command as a kubelet hands it on: with variables, and ``$$`` as ``$``."""
+    return re.sub(
+        r"\$(?:\$|\(([^)]*)\))",
+        lambda found: "$" if found[0] == "$$" else variables.get(found[1], found[0]),
+        word,
+    )
 
 
 def _kill(container: Container, number: int) -> None:

@@ -138,6 +138,8 @@ def containers(workload: Workload) -> Mapping[str, str]:
     for number, executable in enumerate(workload.executables):
         plain = re.sub(r"[^a-z0-9-]+", "-", executable.name.lower()).strip("-")[:50]
         name = plain if plain == executable.name and _LABEL.fullmatch(plain) else f"{plain or 'x'}-{number}"
+        while name in names:
+            name = f"{name}-{number}"
         names[name] = executable.name
     return names
 

@@ -175,7 +175,7 @@ def _pod_spec(workload: Workload, place: Place, *, pulls: bool) -> core.PodSpec:
     names = list(naming.containers(workload))
     return core.PodSpec(
         restartPolicy=_RESTARTS[workload.restart],
-        terminationGracePeriodSeconds=workload.stop_seconds,
+        terminationGracePeriodSeconds=max(workload.stop_seconds, 1),  # with 0 a pod is gone before it ended
         automountServiceAccountToken=False,
         enableServiceLinks=False,
         securityContext=claims.security(workload),
@@ -194,8 +194,8 @@ def _container(executable: WorkloadExecutable, *, name: str, number: int, secret
         name=name,
         image=f"{image.name}@{image.digest}" if image.digest else str(image),
         imagePullPolicy=executable.pull_policy.value,
-        command=list(executable.entrypoint) or None,
-        args=list(executable.command) or None,
+        command=_literal(executable.entrypoint) or None,
+        args=_literal(executable.command) or None,
         env=[
             core.EnvVar(
                 name=variable,
@@ -220,6 +220,11 @@ def _container(executable: WorkloadExecutable, *, name: str, number: int, secret
     )
 
 
+def _literal(words: Sequence[str]) -> list[str]:
+    """Return words so that they come through: a kubelet takes ``$(NAME)`` for a variable, ``$$`` for ``$``."""
+    return [word.replace("$", "$$") if "$$" in word or "$(" in word else word for word in words]
+
+
 def _resources(limits: Limits) -> core.ResourceRequirements | None:
     """Return the limits. What is limited is also asked for, as Kubernetes does when nothing else is said."""
     wanted = {}
@@ -233,7 +238,7 @@ def _resources(limits: Limits) -> core.ResourceRequirements | None:
 def _probe(probe: LivenessProbe) -> core.Probe:
     asked: dict[str, Any]
     if probe.command:
-        asked = {"exec": core.ExecAction(command=list(probe.command))}
+        asked = {"exec": core.ExecAction(command=_literal(probe.command))}
     elif probe.path:
         headers = [core.HTTPHeader(name=name, value=value) for name, value in probe.headers]
         asked = {
