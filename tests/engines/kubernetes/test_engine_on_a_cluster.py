@@ -546,3 +546,31 @@ async def test_a_namespace_that_is_mapped_is_not_towlines_to_make(cluster: Kuber
     await engine.apply(workload())
     assert [key[1] for key in cluster.api.objects.kept if key[0] == "deployments"] == ["theirs"]
     await engine.close()
+
+
+async def test_a_secret_that_somebody_made_anew_with_another_type_gives_way(
+    cluster: Kubernetes, engine: KubernetesEngine
+) -> None:
+    """A Secret's type never changes, so that no update can put it right."""
+    await engine.apply(workload())
+    (kept,) = cluster.api.objects.of("secrets")
+    cluster.api.objects.delete(kept)
+    cluster.api.objects.create(kept.key, {"metadata": {}, "type": "Opaque"}, manager="kubectl")
+    await engine.apply(workload())
+    assert password_in(cluster) == LOGIN.password.reveal()
+
+
+async def test_a_deployment_with_another_selector_goes_before_it_is_made_again(
+    cluster: Kubernetes, engine: KubernetesEngine
+) -> None:
+    key = ("deployments", f"towline-{workload().project_guid}", f"{GUID}-1")
+    labels = {"metadata": {"labels": {"app": "shop"}}, "spec": {"containers": []}}
+    spec = {"replicas": 0, "selector": {"matchLabels": {"app": "shop"}}, "template": labels}
+    cluster.api.objects.create(("namespaces", "", key[1]), {"metadata": {}}, manager="kubectl")
+    cluster.api.objects.create(key, {"metadata": {}, "spec": spec}, manager="kubectl")
+    with pytest.raises(EngineFailed) as caught:
+        await engine.apply(workload())
+    assert "made anew" in caught.value.finding.detail
+    await until(lambda: not named(cluster, "deployments"))
+    await engine.apply(workload())
+    assert await states(engine) == {ReplicaState.RUNNING}

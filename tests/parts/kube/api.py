@@ -295,6 +295,8 @@ class ApiServer:
             return _status(422, "Invalid", "fieldManager: Required value: is required for apply patch")
         if refusal := _schema_problem(key, body) or self._is_another(key, body):
             return refusal
+        if refusal := _frozen(self.objects.get(*key), body):
+            return refusal
         if key[1] and self.objects.get("namespaces", "", key[1]) is None:
             return _not_found("namespaces", key[1])
         if request.query.get("dryRun"):
@@ -379,6 +381,18 @@ def _schema_problem(key: tuple[str, str, str], body: Mapping[str, Any]) -> web.R
         chosen = body["spec"]["selector"]["matchLabels"]
         if chosen.items() - body["spec"]["template"]["metadata"]["labels"].items():
             return _status(422, "Invalid", "selector does not match template labels")
+    return None
+
+
+def _frozen(kept: Kept | None, body: Mapping[str, Any]) -> web.Response | None:
+    """Refuse to change what never changes once it is written."""
+    now = kept.shown() if kept is not None else {}
+    selector, wanted = now.get("spec", {}).get("selector"), body.get("spec", {}).get("selector")
+    is_other = body["kind"] == "Deployment" and selector not in (None, wanted)
+    if is_other or now.get("type", body.get("type")) != body.get("type"):
+        field = "spec.selector" if is_other else "type"
+        said = f'{body["kind"]} "{body["metadata"]["name"]}" is invalid: {field}: Invalid value: '
+        return _status(422, "Invalid", f"{said}field is immutable")
     return None
 
 

@@ -8,7 +8,10 @@ of its objects, and a request that changes nothing changes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import structlog
 
 from towline.domain.causes import FindingCode, Remedy
 from towline.domain.errors import EngineFailed
@@ -16,8 +19,8 @@ from towline.domain.findings import Finding
 from towline.domain.workload import ReplicaState
 from towline.engines.kubernetes import objects, refusals, texts, verdicts
 from towline.engines.kubernetes.cluster import ClusterRefused
-from towline.engines.kubernetes.naming import INSTANCE, MANAGED_BY, NUDGED, OWNER, PROJECT, Place
-from towline.engines.kubernetes.seen import SeenNamespace, SeenService
+from towline.engines.kubernetes.naming import NUDGED, Place
+from towline.engines.kubernetes.seen import SeenDeployment, SeenNamespace, SeenSecret
 
 if TYPE_CHECKING:
     from lightkube.models.meta_v1 import OwnerReference
@@ -28,12 +31,15 @@ if TYPE_CHECKING:
     from towline.engines.kubernetes.objects import Documents
     from towline.engines.kubernetes.observing import Observing
     from towline.engines.kubernetes.seen import ManagedMetadata
+    from towline.engines.kubernetes.serving import Serving
     from towline.ports import Clock
+
+log = structlog.get_logger("towline.engines.kubernetes")
 
 _GOING = "the present objects are being deleted by somebody else; they are made anew when they are gone"
 _DOWN = frozenset({ReplicaState.FAILED})
 _WATCHED_FOR_DRIFT = frozenset({"deployments", "secrets"})
-_OF_A_PROJECT = (MANAGED_BY, INSTANCE, PROJECT)
+_IMMUTABLE = "field is immutable"
 _PLURALS = {"Deployment": "deployments", "Pod": "pods"}
 
 
@@ -46,13 +52,26 @@ class NeverStarted(Exception):
         super().__init__(finding.code.value)
 
 
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What was sent: what the objects that run became, as owners too, and whether the Service leads there."""
+
+    documents: Documents
+    applied: Sequence[ManagedMetadata]
+    owners: Sequence[OwnerReference]
+    is_served: bool
+
+
 class Applying:
     """Applies workloads, one at a time for each deployment."""
 
-    def __init__(self, cluster: Cluster, names: Names, *, observing: Observing, clock: Clock) -> None:
+    def __init__(
+        self, cluster: Cluster, names: Names, *, observing: Observing, serving: Serving, clock: Clock
+    ) -> None:
         self._cluster = cluster
         self._names = names
         self._observing = observing
+        self._serving = serving
         self._clock = clock
         self._namespaces: set[str] = set()
 
@@ -65,26 +84,29 @@ class Applying:
         was_there = not self._observing.holdings.get(place).is_empty
         with self._observing.applying(place):
             try:
-                applied = await self._send(workload, place)
+                sent = await self._send(workload, place)
             except ClusterRefused as refusal:
                 if refusal.status != 404 or not self._names.makes_namespace_of(workload.project_guid):
                     raise
                 self._namespaces.clear()  # somebody deleted a namespace that was there before
-                applied = await self._send(workload, place)
-        failed = await self._outcome(place, applied, containers=len(workload.executables) * workload.replicas)
+                sent = await self._send(workload, place)
+        containers = len(workload.executables) * workload.replicas
+        failed = await self._outcome(place, sent.applied, containers=containers)
         if failed is None:
+            if not sent.is_served:
+                await self._serving.lead(sent.documents, sent.owners)
             return
         if not was_there and _is_for_a_person(failed):
             raise NeverStarted(place, failed)
         raise refusals.of_finding(failed)
 
-    async def _send(self, workload: Workload, place: Place) -> Sequence[ManagedMetadata]:
-        """Send all documents; return what the objects that run became."""
+    async def _send(self, workload: Workload, place: Place) -> _Sent:
+        """Send all documents; the Service of an update waits, as it would lead to what may never start."""
         held = self._observing.holdings.get(place)
         nudged = held.deployment.template_annotation(NUDGED) if held.deployment is not None else ""
         documents = objects.documents(workload, self._names, nudged_at=nudged)
         await self._prepare(documents)
-        await self._refuse_to_take_a_service(documents)
+        await self._serving.refuse_to_take(documents)
         for claim in documents.claims:
             await self._sent(claim, "persistentvolumeclaims")
         owners = self._known_owners(documents)
@@ -97,9 +119,10 @@ class Applying:
         ]
         if [owner.uid for owner in owners] != [owner.uid for owner in now]:
             await self._send_secrets(documents, now)
-        if documents.service is not None:
-            await self._sent(objects.owned(documents.service, now), "services")
-        return applied
+        is_served = self._serving.is_first(place)
+        if is_served:
+            await self._serving.lead(documents, now)
+        return _Sent(documents, applied, now, is_served)
 
     async def _prepare(self, documents: Documents) -> None:
         """Make the namespace, once for each that this process meets."""
@@ -120,24 +143,6 @@ class Applying:
         """Return what keeps a namespace from going, empty where the server does not say."""
         seen = await self._cluster.get(SeenNamespace, namespace)
         return f": {texts.shown(seen.held_by)}" if seen is not None and seen.held_by else ""
-
-    async def _refuse_to_take_a_service(self, documents: Documents) -> None:
-        """Raise EngineFailed where the Service's name is another's: whoever uses it would be led here.
-
-        A name is one deployment's in its project; a namespace may hold several projects, and others' objects.
-        """
-        if documents.service is None:
-            return
-        wanted: Any = documents.service.metadata
-        seen = await self._cluster.get(SeenService, wanted.name, namespace=wanted.namespace)
-        if seen is None or all(seen.metadata.label(name) == wanted.labels[name] for name in _OF_A_PROJECT):
-            return
-        owner = seen.metadata.label(MANAGED_BY) or "somebody else"
-        detail = f"Service {wanted.name} of namespace {wanted.namespace} is there and belongs to {owner}"
-        if seen.metadata.label(MANAGED_BY) == OWNER:
-            detail = f"{detail}, for project {seen.metadata.label(PROJECT)}"
-        hint = "Give the deployment another name, or delete that Service; this goes on by itself."
-        raise EngineFailed(Finding(FindingCode.ENGINE_ERROR, detail, fix_hint=hint))
 
     def _known_owners(self, documents: Documents) -> Sequence[OwnerReference]:
         """Return the owners that are in the cluster already; none unless all of them are."""
@@ -164,10 +169,25 @@ class Applying:
         return changed
 
     async def _sent(self, document: Any, plural: str) -> ManagedMetadata:  # noqa: ANN401
-        metadata = await self._cluster.apply(document, plural=plural)
+        try:
+            metadata = await self._cluster.apply(document, plural=plural)
+        except ClusterRefused as refusal:
+            if refusal.status != 422 or _IMMUTABLE not in refusal.message:
+                raise
+            metadata = await self._made_anew(document, plural)
         if plural in _WATCHED_FOR_DRIFT:
             self._observing.applied(metadata)
         return metadata
+
+    async def _made_anew(self, document: Any, plural: str) -> ManagedMetadata:  # noqa: ANN401
+        """Delete what somebody put in an object's place, or froze, and make that again: no update can."""
+        name, namespace = document.metadata.name, document.metadata.namespace
+        log.warning("kubernetes.made_anew", plural=plural, name=name, namespace=namespace)
+        if plural == "deployments":
+            await self._cluster.delete(SeenDeployment, name, namespace=namespace, pods_first=True)
+            raise EngineFailed(Finding(FindingCode.ENGINE_ERROR, _GOING))
+        await self._cluster.delete(SeenSecret, name, namespace=namespace)
+        return await self._cluster.apply(document, plural=plural)
 
     def _is_stuck(self, place: Place) -> bool:
         """Whether a pod waits in the kubelet's back-off for an image: a new one need not."""

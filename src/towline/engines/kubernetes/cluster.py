@@ -241,16 +241,15 @@ class Cluster:
             yield Change(change.type, _decoded(change.object, kind))
 
     async def delete(
-        self, kind: type[K], name: str, *, namespace: str, grace: int | None = None, uid: str = ""
+        self, kind: type[K], name: str, *, namespace: str, uid: str = "", pods_first: bool = False
     ) -> bool:
-        """Delete an object and, in the foreground, what it owns; return False where there was none.
+        """Delete an object, and then what it owns; return False where there was none.
 
-        With ``uid`` that very object: another one of its name is left alone, as if there were none.
+        ``pods_first``: it stays until all that it owns is gone. With ``uid`` that very object: another one of
+        its name is left alone, as if there were none.
         """
         options: dict[str, Any] = {"kind": "DeleteOptions", "apiVersion": "v1"}
-        options["propagationPolicy"] = "Foreground"
-        if grace is not None:
-            options["gracePeriodSeconds"] = grace
+        options["propagationPolicy"] = "Foreground" if pods_first else "Background"
         if uid:
             options["preconditions"] = {"uid": uid}
         request = BasicRequest("DELETE", path_of(kind, namespace, name), data=options)

@@ -30,6 +30,7 @@ from towline.engines.kubernetes.seen import (
     SeenSecret,
     SeenVersion,
 )
+from towline.engines.kubernetes.serving import Serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -69,7 +70,10 @@ class KubernetesEngine:
         self._observing = Observing(
             cluster, names, clock=clock, jitter=jitter, tell=tell, patience=first_lists
         )
-        self._applying = Applying(cluster, names, observing=self._observing, clock=clock)
+        self._serving = Serving(cluster, names, observing=self._observing)
+        self._applying = Applying(
+            cluster, names, observing=self._observing, serving=self._serving, clock=clock
+        )
         self._removal_seconds = removal_seconds
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -215,6 +219,8 @@ class KubernetesEngine:
         await self._end(doomed)
 
     async def _end(self, doomed: Sequence[Place]) -> None:
+        if doomed:
+            await self._serving.hand_back(doomed)
         with self._observing.leaving(doomed):
             for place in doomed:
                 await self._delete(place)
@@ -225,7 +231,8 @@ class KubernetesEngine:
         held = self._observing.holdings.get(place)
         namespace = held.namespace
         if held.deployment is not None:
-            await self._cluster.delete(SeenDeployment, held.deployment.metadata.name, namespace=namespace)
+            name = held.deployment.metadata.name
+            await self._cluster.delete(SeenDeployment, name, namespace=namespace, pods_first=True)
         else:
             for pod in list(held.pods.values()):
                 await self._cluster.delete(SeenPod, pod.metadata.name, namespace=namespace)

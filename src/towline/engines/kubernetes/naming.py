@@ -32,6 +32,8 @@ NUDGED = "towline/nudged-at"
 NAMED = "towline/name"
 DISK = "towline/disk"
 """Label of a claim: the disk's guid."""
+SERVED = "towline/served"
+"""Annotation: the ports of the Service that leads to a generation."""
 MIRROR = "towline/mirror"
 """Label of a Secret that is a mirror's copy: the mirror's guid."""
 MIRRORED = "towline/secret-version"
@@ -115,21 +117,20 @@ class Names:
         """Return the labels of a disk's claim."""
         return {MANAGED_BY: OWNER, INSTANCE: self.instance, PROJECT: project_guid, DISK: disk}
 
-    def labels(self, workload: Workload) -> dict[str, str]:
+    def labels(self, place: Place, project_guid: str) -> dict[str, str]:
         """Return the labels of everything that belongs to one generation."""
         return {
             MANAGED_BY: OWNER,
             INSTANCE: self.instance,
-            PROJECT: workload.project_guid,
-            DEPLOYMENT: workload.deployment_guid,
-            GENERATION: str(workload.generation),
+            PROJECT: project_guid,
+            DEPLOYMENT: place.deployment_guid,
+            GENERATION: str(place.generation),
         }
 
 
-def service_name(workload: Workload) -> str:
+def service_name(deployment_name: str, guid: str) -> str:
     """Return the name under which a deployment is reached in its namespace: its own where DNS allows."""
-    name = workload.deployment_name
-    return name if _SERVICE.fullmatch(name) else workload.deployment_guid
+    return deployment_name if _SERVICE.fullmatch(deployment_name) else guid
 
 
 def containers(workload: Workload) -> Mapping[str, str]:

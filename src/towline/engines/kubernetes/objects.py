@@ -17,8 +17,8 @@ from lightkube.models.meta_v1 import LabelSelector, ObjectMeta, OwnerReference
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Namespace, PersistentVolumeClaim, Pod, Secret, Service
 
-from towline.domain.package import RestartPolicy, ServedPort
-from towline.engines.kubernetes import claims, naming, secret_documents
+from towline.domain.package import RestartPolicy
+from towline.engines.kubernetes import claims, naming, secret_documents, service_documents
 from towline.engines.kubernetes.naming import Names, Place
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def documents(workload: Workload, names: Names, *, nudged_at: str = "") -> Docum
     """Return a workload's documents; ``nudged_at`` is the template annotation that made its present pods."""
     place = Place(workload.deployment_guid, workload.generation)
     namespace = names.namespace_of(workload.project_guid)
-    labels = names.labels(workload)
+    labels = names.labels(place, workload.project_guid)
     about = {"namespace": namespace, "labels": labels}
     pull = secret_documents.pull_secret(workload, name=f"{place.name}-pull", **about)  # type: ignore[arg-type]
     environment = secret_documents.environment_secret(workload, name=f"{place.name}-env", **about)  # type: ignore[arg-type]
@@ -73,7 +73,11 @@ def documents(workload: Workload, names: Names, *, nudged_at: str = "") -> Docum
         pull,
         environment,
         owners,
-        _service(workload, namespace, labels),
+        service_documents.service(
+            service_documents.ports_of(workload),
+            name=naming.service_name(workload.deployment_name, workload.deployment_guid),
+            **about,  # type: ignore[arg-type]
+        ),
         claims.claims(workload, names),
         naming.containers(workload),
     )
@@ -104,11 +108,13 @@ def _namespace(workload: Workload, names: Names, name: str) -> Namespace | None:
 
 
 def _annotations(workload: Workload) -> dict[str, str]:
-    return {
+    told = {
         naming.EXECUTABLES: naming.written(naming.containers(workload)),
         naming.NAMED: workload.deployment_name,
         naming.WANTED: str(workload.replicas),
     }
+    ports = service_documents.ports_of(workload)
+    return told | {naming.SERVED: service_documents.written(ports)} if ports else told
 
 
 def _deployment(
@@ -221,7 +227,7 @@ def _container(executable: WorkloadExecutable, *, name: str, number: int, secret
 
 
 def _literal(words: Sequence[str]) -> list[str]:
-    """Return words so that they come through: a kubelet takes ``$(NAME)`` for a variable, ``$$`` for ``$``."""
+    """Return words so that they come through: kubelets take ``$(NAME)`` for a variable, ``$$`` for ``$``."""
     return [word.replace("$", "$$") if "$$" in word or "$(" in word else word for word in words]
 
 
@@ -259,34 +265,3 @@ def _probe(probe: LivenessProbe) -> core.Probe:
         failureThreshold=probe.failures,
         **asked,
     )
-
-
-def _service(workload: Workload, namespace: str, labels: Mapping[str, str]) -> Service | None:
-    if not workload.ports:
-        return None
-    return Service(
-        apiVersion="v1",
-        kind="Service",
-        metadata=ObjectMeta(name=naming.service_name(workload), namespace=namespace, labels=dict(labels)),
-        spec=core.ServiceSpec(
-            selector={naming.DEPLOYMENT: workload.deployment_guid},
-            ports=_service_ports(workload),
-        ),
-    )
-
-
-def _service_ports(workload: Workload) -> list[core.ServicePort]:
-    """Return the endpoints' ports, and beside them the target ports, as which all engines know them."""
-    served = workload.served or tuple(ServedPort(port, port) for port in workload.ports)
-    targets = {(each.port, each.is_udp): each.target for each in served}
-    for each in served:
-        targets.setdefault((each.target, each.is_udp), each.target)
-    return [
-        core.ServicePort(
-            name=f"{'udp' if is_udp else 'port'}-{port}",
-            port=port,
-            targetPort=target,
-            protocol="UDP" if is_udp else "TCP",
-        )
-        for (port, is_udp), target in targets.items()
-    ]
