@@ -1,7 +1,8 @@
 """A container's log through the API: what is there, and what comes, across restarts.
 
-The API's own follow ends with the run that it began in, refuses a container that waits, and says nothing
-while nothing is logged; here it goes on with the next run, waits, and gives signs of life.
+The API's own follow ends with the run that it began in, or when something on the way grows tired of it. It
+refuses a container that was not started yet, and tells the old run again while a crashed one waits. Here it
+goes on, tells every run once, waits, and gives signs of life while nothing is logged.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from towline.domain.workload import ReplicaState
 from towline.engines.kubernetes import refusals
 from towline.engines.kubernetes.cluster import ClusterRefused, ClusterUnreachable
+from towline.engines.kubernetes.told import Told
 
 if TYPE_CHECKING:
     from towline.domain.workload import Fact
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from towline.engines.kubernetes.seen import SeenPod
 
 SIGN_OF_LIFE = 10.0
+MOST_FAILURES = 5
+"""So often the stream of one run may break off without an end."""
 _PREVIOUS: Sequence[Mapping[str, str]] = ({"previous": "true"},)
 _NEWEST: Sequence[Mapping[str, str]] = ({}, *_PREVIOUS)
 """This run, or the one before while the container waits."""
@@ -85,6 +89,7 @@ class _Reader:
         self._executable = executable
         self._replica = replica
         self._timestamps = timestamps
+        self._stamps = {"timestamps": "true"} if timestamps else {}
 
     def find(self) -> tuple[Place, str, str] | None:
         """Return the generation, pod and container that are meant."""
@@ -108,7 +113,7 @@ class _Reader:
             return
         for which in runs:
             try:
-                async for line in self._lines(pod, found[2], tail=tail, **which):
+                async for line in self._lines(pod, found[2], tail=tail, **which, **self._stamps):
                     yield line
             except ClusterRefused as refusal:
                 if refusal.status not in (400, 404):
@@ -117,23 +122,53 @@ class _Reader:
             return
 
     async def follow(self, found: tuple[Place, str, str], *, tail: int | None) -> AsyncGenerator[bytes, None]:
-        """Yield this run and the next ones, until the container rests or is gone."""
+        """Yield this run and the next ones, each once, until the container rests or is gone.
+
+        A stream that ends before the container does is opened anew, and goes on behind the last line.
+        """
         place, _, container = found
+        done, told = -1, Told(-1, is_stamped=self._timestamps)
         while (pod := self._pod(found)) is not None:
-            restarts = _restarts(pod, container)
-            try:
-                async for line in self._lines(pod, container, tail=tail, follow="true"):
-                    yield line
-                tail = None
-            except ClusterRefused as refusal:
-                if refusal.status not in (400, 404):
-                    raise
-            while (pod := self._pod(found)) is not None and _restarts(pod, container) == restarts:
+            run = _run_of(pod, container)
+            if run is None or run == done:
                 if pod.is_leaving or self._rests(place):
                     return
                 await self._observing.change_of(place)
-                if not _has_begun(self._pod(found), container):
-                    break
+                continue
+            if told.run != run:
+                told = Told(run, is_stamped=self._timestamps)
+            async for line in self._followed(pod, container, told, tail=tail):
+                yield line
+            tail = None if told.has_told else tail
+            if self._runs_on(found, run):  # or the watch is later than the log
+                await self._observing.change_of(place)
+            if not self._runs_on(found, run):
+                done = run
+
+    async def _followed(
+        self, pod: SeenPod, container: str, told: Told, *, tail: int | None
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield what a stream tells that was not told before; raise once it fails again and again."""
+        if told.has_told:
+            tail = None
+        try:
+            options = {"follow": "true", "timestamps": "true", **told.resumed()}
+            async for line in self._lines(pod, container, tail=tail, **options):
+                if shown := told.shown(line):
+                    yield shown
+        except ClusterRefused as refusal:
+            if refusal.status not in (400, 404):
+                raise
+        except ClusterUnreachable:
+            told.failures += 1
+            if told.failures > MOST_FAILURES:
+                raise
+
+    def _runs_on(self, found: tuple[Place, str, str], run: int) -> bool:
+        """Whether a run has not ended, as far as the watch has told."""
+        pod = self._pod(found)
+        status = pod.status_of(found[2]) if pod is not None else None
+        return status is not None and status.restart_count == run and status.state.running is not None
 
     def _rests(self, place: Place) -> bool:
         """Whether the container has ended for good."""
@@ -154,8 +189,6 @@ class _Reader:
     ) -> AsyncGenerator[bytes, None]:
         if tail is not None:
             options["tailLines"] = str(tail)
-        if self._timestamps:
-            options["timestamps"] = "true"
         metadata = pod.metadata
         async for line in self._cluster.log(
             metadata.name, namespace=metadata.namespace, container=container, **options
@@ -163,17 +196,13 @@ class _Reader:
             yield line
 
 
-def _restarts(pod: SeenPod, container: str) -> int:
-    return next(
-        (each.restart_count for each in pod.status.container_statuses or () if each.name == container), 0
-    )
-
-
-def _has_begun(pod: SeenPod | None, container: str) -> bool:
-    """Whether a container has run at all: before that there is no log to follow."""
-    statuses = pod.status.container_statuses or () if pod is not None else ()
-    status = next((each for each in statuses if each.name == container), None)
-    return status is not None and status.state.waiting is None
+def _run_of(pod: SeenPod, container: str) -> int | None:
+    """Return which run a kubelet gives the log of: this one, or the one before while it waits; None: none."""
+    status = pod.status_of(container)
+    if status is None:
+        return None
+    has_begun = status.state.running or status.state.terminated or status.last_state.terminated
+    return status.restart_count if has_begun else None
 
 
 async def _with_signs_of_life(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

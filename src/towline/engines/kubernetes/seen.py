@@ -196,6 +196,10 @@ class SeenPod(msgspec.Struct, frozen=True):
         """Whether it was asked to end: what its containers say then is no failure."""
         return self.metadata.deletion_timestamp is not None
 
+    def status_of(self, container: str) -> ContainerStatus | None:
+        """Return what the node says about a container; None while it says nothing."""
+        return next((each for each in self.status.container_statuses or () if each.name == container), None)
+
     def condition(self, kind: str) -> Condition | None:
         """Return the condition of that type."""
         return next((each for each in self.status.conditions or () if each.type == kind), None)

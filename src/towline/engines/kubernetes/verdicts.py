@@ -102,7 +102,7 @@ def of_container(
     ``deadline_passed`` says that the Deployment gave up hope of progress. ``is_proved`` says that
     Towline's own proof of this image was good, so that a node that cannot pull it contradicts that.
     """
-    status = next((each for each in pod.status.container_statuses or () if each.name == name), None)
+    status = pod.status_of(name)
     if status is None:
         return _unplaced(pod)
     state = status.state
