@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
@@ -16,11 +17,11 @@ from urllib.parse import quote
 
 import httpx2
 import msgspec
-from lightkube.config.client_adapter import ConnectionParams
 from lightkube.core.exceptions import ConfigError
 from lightkube.core.generic_client import BasicRequest, GenericAsyncClient
 
 from towline.engines.kubernetes.paths import object_path, path_of, selectors
+from towline.engines.kubernetes.reaching import TIMEOUT, Reaching
 from towline.engines.kubernetes.seen import ManagedMetadata, Metadata
 
 if TYPE_CHECKING:
@@ -31,12 +32,11 @@ ATTEMPTS = 5
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 10.0
 PAGE = 500
-TIMEOUT = 15.0
 GLANCE = 5.0
 LONGEST_LINE = 256 << 10
 NO_ACCOUNT_YET = "error looking up service account"
-STREAM_SILENCE = 330.0
-"""A watch is asked to end before; one that says nothing for longer hangs."""
+STREAM_SILENCE = 150.0
+"""A watch is told a version about every minute; one that says nothing for longer hangs."""
 
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
@@ -134,8 +134,7 @@ class Cluster:
     """One cluster's API."""
 
     def __init__(self, config: SingleConfig) -> None:
-        parameters = ConnectionParams(timeout=httpx2.Timeout(TIMEOUT))
-        self._client: Any = GenericAsyncClient(parameters, config)  # not all its methods tell their types
+        self._client: Any = GenericAsyncClient(Reaching(), config)  # not all its methods tell their types
         self.server = config.cluster.server
         self.tally = Tally()
 
@@ -375,6 +374,9 @@ def _translated() -> Iterator[None]:
         yield
     except (httpx2.HTTPError, httpx2.InvalidURL, ConfigError, OSError) as error:
         raise ClusterUnreachable(f"{type(error).__name__}: {error}") from error
+    except (LookupError, TypeError, json.JSONDecodeError) as error:
+        # lightkube takes what a kubeconfig's program prints for granted
+        raise ClusterUnreachable("the kubeconfig's program was run and printed no token") from error
 
 
 def _refusal(response: httpx2.Response, content: bytes) -> ClusterRefused:
