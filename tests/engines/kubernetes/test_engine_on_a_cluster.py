@@ -564,8 +564,9 @@ async def test_a_deployment_with_another_selector_goes_before_it_is_made_again(
     cluster: Kubernetes, engine: KubernetesEngine
 ) -> None:
     key = ("deployments", f"towline-{workload().project_guid}", f"{GUID}-1")
-    labels = {"metadata": {"labels": {"app": "shop"}}, "spec": {"containers": []}}
-    spec = {"replicas": 0, "selector": {"matchLabels": {"app": "shop"}}, "template": labels}
+    container = {"name": "app", "image": "shop"}
+    template = {"metadata": {"labels": {"app": "shop"}}, "spec": {"containers": [container]}}
+    spec = {"replicas": 0, "selector": {"matchLabels": {"app": "shop"}}, "template": template}
     cluster.api.objects.create(("namespaces", "", key[1]), {"metadata": {}}, manager="kubectl")
     cluster.api.objects.create(key, {"metadata": {}, "spec": spec}, manager="kubectl")
     with pytest.raises(EngineFailed) as caught:
@@ -573,4 +574,37 @@ async def test_a_deployment_with_another_selector_goes_before_it_is_made_again(
     assert "made anew" in caught.value.finding.detail
     await until(lambda: not named(cluster, "deployments"))
     await engine.apply(workload())
+    assert await states(engine) == {ReplicaState.RUNNING}
+
+
+async def test_pods_that_are_refused_for_want_of_it_are_made_as_restricted_ones(
+    cluster: Kubernetes, engine: KubernetesEngine
+) -> None:
+    """As recorded in ``22-pod-security-refuses``; the cluster may enforce it without a label that tells."""
+    cluster.controllers.refuses = lambda spec: (
+        ""
+        if spec["containers"][0]["securityContext"].get("runAsNonRoot")
+        else 'pods "x" is forbidden: violates PodSecurity "restricted:latest": unrestricted capabilities'
+    )
+    await engine.apply(workload())
+    assert await states(engine) == {ReplicaState.RUNNING}
+    (kept,) = cluster.api.objects.of("deployments")
+    after = kept.version
+    again = cluster.engine()
+    await again.start()
+    await again.apply(workload())
+    assert kept.version == after, "another server sees how it was made"
+    await again.close()
+
+
+async def test_a_version_that_the_cluster_never_had_is_given_up(
+    cluster: Kubernetes, engine: KubernetesEngine
+) -> None:
+    """One that was restored from a backup is at an older one, and refuses to watch from a newer one."""
+    await engine.apply(workload())
+    said = "Too large resource version: 1000001, current: 1000"
+    cluster.api.fail("/api/v1/pods?", times=3, status=504, message=said)
+    cluster.api.cut_streams()
+    lists = "GET /api/v1/pods?"
+    await until(lambda: sum(lists in line and "limit=" in line for line in cluster.api.seen) == 2)
     assert await states(engine) == {ReplicaState.RUNNING}

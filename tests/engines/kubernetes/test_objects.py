@@ -144,6 +144,20 @@ def test_a_deployment_says_everything_that_was_asked_for():
     assert selected <= spec["template"]["metadata"]["labels"].items()
 
 
+def test_a_restricted_namespace_is_sent_pods_that_it_takes():
+    """https://kubernetes.io/docs/concepts/security/pod-security-standards/"""
+    (only,) = objects.documents(workload(), NAMES, restricted=True).owners
+    (container,) = sent(only)["spec"]["template"]["spec"]["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    (container,) = deployment(made())["spec"]["template"]["spec"]["containers"]
+    assert not container["securityContext"].keys() & {"capabilities", "runAsNonRoot"}, "images may need them"
+
+
 @pytest.mark.parametrize(
     ("restart", "policy"), [(RestartPolicy.NEVER, "Never"), (RestartPolicy.ON_FAILURE, "OnFailure")]
 )
@@ -185,7 +199,9 @@ def test_containers_of_odd_names_are_found_again():
     names = naming.containers(workload(executable("Main_1.x"), executable("main"), executable("_")))
     assert list(names.values()) == ["Main_1.x", "main", "_"]
     assert all(len(name) <= 63 and name == name.lower() and "_" not in name for name in names)
-    alike = naming.containers(workload(executable("my-app-1"), executable("My App"), executable("my-app-1-1")))
+    alike = naming.containers(
+        workload(executable("my-app-1"), executable("My App"), executable("my-app-1-1"))
+    )
     assert list(alike.values()) == ["my-app-1", "My App", "my-app-1-1"]
 
 

@@ -72,6 +72,7 @@ class ApiServer:
     bookmarks_after: float = 5.0
     url: str = ""
     _streams: set[asyncio.Queue[Any]] = field(default_factory=set)
+    _logs: list[web.Request] = field(default_factory=list)
     _runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -118,6 +119,12 @@ class ApiServer:
         """Break every watch in the middle."""
         for queue in self._streams:
             queue.put_nowait(_END)
+
+    def cut_logs(self) -> None:
+        """Break every log that is followed, as a proxy on the way does after a while."""
+        for request in self._logs:
+            if request.transport is not None:
+                request.transport.abort()
 
     def compact(self) -> None:
         """Forget the history: whoever watches from before must list again."""
@@ -342,8 +349,10 @@ class ApiServer:
             return _status(400, "BadRequest", problem)
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         await response.prepare(request)
+        self._logs.append(request)
         with contextlib.suppress(ConnectionError, asyncio.CancelledError):
             await self.log_source(kept, request.query, response)
+        self._logs.remove(request)
         return response
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from parts.kube.objects import Kept, Objects
@@ -19,6 +19,7 @@ class Controllers:
     def __init__(self, objects: Objects) -> None:
         self.objects = objects
         self.creation_failure = ""
+        self.refuses: Callable[[Mapping[str, Any]], str] = lambda _: ""
         self._numbers = 0
         self._busy = False
         self._again = False
@@ -50,14 +51,15 @@ class Controllers:
         newest = self._revision(deployment, body, template, digest)
         pods = [pod for pod in self._owned("pods", newest.uid) if not pod.deleted]
         wanted = body["spec"].get("replicas", 1)
-        if not self.creation_failure:
+        failure = self.creation_failure or self.refuses(template["spec"])
+        if not failure:
             missing = range(len(pods), wanted)
             pods += [self._pod(newest, template, deployment.key[1], digest) for _ in missing]
         for surplus in pods[wanted:]:
             self.objects.begin_deletion(surplus)
         ready = sum(_is_ready(pod) for pod in pods)
         self._retire(deployment, newest, all_ready=ready >= wanted)
-        self._tell(deployment, ready=ready, updated=len(pods[:wanted]), wanted=wanted)
+        self._tell(deployment, ready=ready, updated=len(pods[:wanted]), wanted=wanted, failure=failure)
 
     def _retire(self, deployment: Kept, newest: Kept, *, all_ready: bool) -> None:
         for older in self._owned("replicasets", deployment.uid):
@@ -104,7 +106,7 @@ class Controllers:
             manager="kube-controller-manager",
         )
 
-    def _tell(self, deployment: Kept, *, ready: int, updated: int, wanted: int) -> None:
+    def _tell(self, deployment: Kept, *, ready: int, updated: int, wanted: int, failure: str) -> None:
         revisions = self._owned("replicasets", deployment.uid)
         pods = [pod for each in revisions for pod in self._owned("pods", each.uid) if not pod.deleted]
         conditions = [
@@ -115,9 +117,9 @@ class Controllers:
             },
             {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated"},
         ]
-        if self.creation_failure:
-            failure = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}
-            conditions.append(failure | {"message": self.creation_failure})
+        if failure:
+            told = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}
+            conditions.append(told | {"message": failure})
         status = {
             "observedGeneration": deployment.generation,
             "replicas": len(pods),

@@ -7,6 +7,7 @@ of its objects, and a request that changes nothing changes nothing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from towline.domain.findings import Finding
 from towline.domain.workload import ReplicaState
 from towline.engines.kubernetes import objects, refusals, texts, verdicts
 from towline.engines.kubernetes.cluster import ClusterRefused
-from towline.engines.kubernetes.naming import NUDGED, Place
+from towline.engines.kubernetes.naming import NUDGED, RESTRICTED, SECURED, Place
 from towline.engines.kubernetes.seen import SeenDeployment, SeenNamespace, SeenSecret
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from towline.ports import Clock
 
 log = structlog.get_logger("towline.engines.kubernetes")
+
+SETTLING = 20.0
 
 _GOING = "the present objects are being deleted by somebody else; they are made anew when they are gone"
 _DOWN = frozenset({ReplicaState.FAILED})
@@ -54,12 +57,15 @@ class NeverStarted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """What was sent: what the objects that run became, as owners too, and whether the Service leads there."""
+    """What was sent: what the objects that run became, as owners too; whether the Service leads there, and
+    whether the pods ask for no more than a restricted namespace gives.
+    """
 
     documents: Documents
     applied: Sequence[ManagedMetadata]
     owners: Sequence[OwnerReference]
     is_served: bool
+    restricted: bool
 
 
 class Applying:
@@ -74,6 +80,7 @@ class Applying:
         self._serving = serving
         self._clock = clock
         self._namespaces: set[str] = set()
+        self._restricted: set[str] = set()
 
     async def apply(self, workload: Workload) -> None:
         """Apply a workload and return once all its containers were started.
@@ -82,16 +89,13 @@ class Applying:
         """
         place = Place(workload.deployment_guid, workload.generation)
         was_there = not self._observing.holdings.get(place).is_empty
-        with self._observing.applying(place):
-            try:
-                sent = await self._send(workload, place)
-            except ClusterRefused as refusal:
-                if refusal.status != 404 or not self._names.makes_namespace_of(workload.project_guid):
-                    raise
-                self._namespaces.clear()  # somebody deleted a namespace that was there before
-                sent = await self._send(workload, place)
         containers = len(workload.executables) * workload.replicas
+        sent = await self._brought(workload, place)
         failed = await self._outcome(place, sent.applied, containers=containers)
+        if failed is not None and _is_restricted(failed.detail) and not sent.restricted:
+            self._restricted.add(self._names.namespace_of(workload.project_guid))
+            sent = await self._brought(workload, place)
+            failed = await self._outcome(place, sent.applied, containers=containers, settling=SETTLING)
         if failed is None:
             if not sent.is_served:
                 await self._serving.lead(sent.documents, sent.owners)
@@ -100,29 +104,44 @@ class Applying:
             raise NeverStarted(place, failed)
         raise refusals.of_finding(failed)
 
+    async def _brought(self, workload: Workload, place: Place) -> _Sent:
+        """Send all documents, once more where the namespace was there before and is gone."""
+        with self._observing.applying(place):
+            try:
+                return await self._send(workload, place)
+            except ClusterRefused as refusal:
+                if refusal.status != 404 or not self._names.makes_namespace_of(workload.project_guid):
+                    raise
+                self._namespaces.clear()  # somebody deleted it
+                return await self._send(workload, place)
+
     async def _send(self, workload: Workload, place: Place) -> _Sent:
         """Send all documents; the Service of an update waits, as it would lead to what may never start."""
-        held = self._observing.holdings.get(place)
-        nudged = held.deployment.template_annotation(NUDGED) if held.deployment is not None else ""
-        documents = objects.documents(workload, self._names, nudged_at=nudged)
+        held = self._observing.holdings.get(place).deployment
+        restricted = self._names.namespace_of(workload.project_guid) in self._restricted
+        if held is not None:
+            restricted = restricted or held.metadata.annotation(SECURED) == RESTRICTED
+        nudged = held.template_annotation(NUDGED) if held is not None else ""
+        documents = objects.documents(workload, self._names, nudged_at=nudged, restricted=restricted)
         await self._prepare(documents)
         await self._serving.refuse_to_take(documents)
         for claim in documents.claims:
             await self._sent(claim, "persistentvolumeclaims")
         owners = self._known_owners(documents)
         if await self._send_secrets(documents, owners) and self._is_stuck(place):
-            documents = objects.documents(workload, self._names, nudged_at=self._clock().isoformat())
+            now = self._clock().isoformat()
+            documents = objects.documents(workload, self._names, nudged_at=now, restricted=restricted)
         applied = [await self._sent(owner, _PLURALS[str(owner.kind)]) for owner in documents.owners]
-        now = [
+        after = [
             objects.owner_reference(str(owner.kind), name=metadata.name, uid=metadata.uid)
             for owner, metadata in zip(documents.owners, applied, strict=True)
         ]
-        if [owner.uid for owner in owners] != [owner.uid for owner in now]:
-            await self._send_secrets(documents, now)
+        if [owner.uid for owner in owners] != [owner.uid for owner in after]:
+            await self._send_secrets(documents, after)
         is_served = self._serving.is_first(place)
         if is_served:
-            await self._serving.lead(documents, now)
-        return _Sent(documents, applied, now, is_served)
+            await self._serving.lead(documents, after)
+        return _Sent(documents, applied, after, is_served=is_served, restricted=restricted)
 
     async def _prepare(self, documents: Documents) -> None:
         """Make the namespace, once for each that this process meets."""
@@ -198,9 +217,13 @@ class Applying:
         )
 
     async def _outcome(
-        self, place: Place, applied: Sequence[ManagedMetadata], *, containers: int
+        self, place: Place, applied: Sequence[ManagedMetadata], *, containers: int, settling: float = 0
     ) -> Finding | None:
-        """Wait until every container was started, or one cannot be; return why."""
+        """Wait until every container was started, or one cannot be; return why.
+
+        ``settling``: so many seconds the controllers may still tell of pods of an earlier form, refused.
+        """
+        settled = time.monotonic() + settling
         if any(metadata.deletion_timestamp is not None for metadata in applied):
             return Finding(FindingCode.ENGINE_ERROR, _GOING)
         while True:
@@ -210,7 +233,7 @@ class Applying:
                 facts = self._observing.facts_of(place)
                 if facts is not None:
                     down = next((fact.finding for fact in facts if fact.state in _DOWN), None)
-                    if down is not None:
+                    if down is not None and not (_is_restricted(down.detail) and time.monotonic() < settled):
                         return down
                     if len(facts) >= containers and all(map(_was_started, facts)):
                         return None
@@ -224,6 +247,11 @@ class Applying:
             mine = held.deployment.metadata
             return mine.uid == metadata.uid and mine.generation >= metadata.generation
         return all(metadata.uid in held.pods for metadata in applied)
+
+
+def _is_restricted(detail: str) -> bool:
+    """Whether pods were refused for what only restricted ones lack; be it by the cluster's own rule."""
+    return 'violates PodSecurity "restricted' in detail
 
 
 def _was_started(fact: Fact) -> bool:

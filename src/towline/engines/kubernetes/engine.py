@@ -264,6 +264,8 @@ def _what_holds(held: Held) -> str:
     )
     if held_by:
         return f"its objects are held by the finalizers {', '.join(held_by)}"
+    if not held.pods:
+        return "its pods have ended; the cluster's garbage collector has not taken its Deployment away"
     nodes = sorted({pod.spec.node_name for pod in held.pods.values()} - {""})
     return f"{len(held.pods)} of its pods have not ended, on {', '.join(nodes) or 'no node'}"
 

@@ -40,7 +40,12 @@ MIRRORED = "towline/secret-version"
 """Annotation of such a copy: guid and version of the secret."""
 MIRRORED_AT = "towline/mirrored-at"
 """Annotation of such a copy: when it was written."""
+SECURED = "towline/pod-security"
+"""Annotation: pods ask for no more than this level of Pod Security gives, as more was refused."""
 OWNER = "towline"
+POD_SECURITY = "pod-security.kubernetes.io/enforce"
+"""Label of a namespace: which pods are refused there."""
+RESTRICTED = "restricted"
 
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _SERVICE = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")

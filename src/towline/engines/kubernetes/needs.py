@@ -40,7 +40,12 @@ NEEDED = (
         ("get", "list", "watch", "create", "patch", "delete"),
         "what is to be kept running",
     ),
-    Right("", "services", ("get", "create", "patch"), "the endpoints of packages"),
+    Right(
+        "",
+        "services",
+        ("get", "create", "patch", "delete"),
+        "the endpoints of packages; delete, as some clusters want it of whoever says what one ends with",
+    ),
     Right("", "persistentvolumeclaims", ("list", "create", "patch", "delete"), "the disks of deployments"),
     Right("apps", "replicasets", ("list", "watch"), "which revision a pod belongs to"),
     Right(

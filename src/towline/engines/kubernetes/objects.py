@@ -54,19 +54,28 @@ class Documents:
         return tuple(each for each in (self.pull, self.environment) if each is not None)
 
 
-def documents(workload: Workload, names: Names, *, nudged_at: str = "") -> Documents:
-    """Return a workload's documents; ``nudged_at`` is the template annotation that made its present pods."""
+def documents(
+    workload: Workload, names: Names, *, nudged_at: str = "", restricted: bool = False
+) -> Documents:
+    """Return a workload's documents; ``nudged_at`` is the template annotation that made its present pods.
+
+    ``restricted``: its namespace takes no pod but of Pod Security's level of that name.
+    """
     place = Place(workload.deployment_guid, workload.generation)
     namespace = names.namespace_of(workload.project_guid)
     labels = names.labels(place, workload.project_guid)
     about = {"namespace": namespace, "labels": labels}
     pull = secret_documents.pull_secret(workload, name=f"{place.name}-pull", **about)  # type: ignore[arg-type]
     environment = secret_documents.environment_secret(workload, name=f"{place.name}-env", **about)  # type: ignore[arg-type]
+    spec = _pod_spec(workload, place, pulls=pull is not None, restricted=restricted)
     owners: Sequence[Any]
     if workload.restart is RestartPolicy.ALWAYS:
-        owners = [_deployment(workload, place, pulls=pull is not None, nudged_at=nudged_at, **about)]  # type: ignore[arg-type]
+        made = _deployment(workload, place, spec=spec, nudged_at=nudged_at, **about)  # type: ignore[arg-type]
+        if restricted:
+            made.metadata.annotations |= {naming.SECURED: naming.RESTRICTED}  # type: ignore[union-attr,operator]
+        owners = [made]
     else:
-        owners = _pods(workload, place, pulls=pull is not None, **about)  # type: ignore[arg-type]
+        owners = _pods(workload, place, spec=spec, **about)  # type: ignore[arg-type]
     return Documents(
         place,
         _namespace(workload, names, namespace),
@@ -121,7 +130,7 @@ def _deployment(
     workload: Workload,
     place: Place,
     *,
-    pulls: bool,
+    spec: core.PodSpec,
     nudged_at: str,
     namespace: str,
     labels: Mapping[str, str],
@@ -143,7 +152,7 @@ def _deployment(
             selector=LabelSelector(matchLabels=selected),
             template=core.PodTemplateSpec(
                 metadata=ObjectMeta(labels=dict(labels), annotations=annotations),
-                spec=_pod_spec(workload, place, pulls=pulls),
+                spec=spec,
             ),
         ),
     )
@@ -159,7 +168,7 @@ def _strategy(workload: Workload) -> DeploymentStrategy:
 
 
 def _pods(
-    workload: Workload, place: Place, *, pulls: bool, namespace: str, labels: Mapping[str, str]
+    workload: Workload, place: Place, *, spec: core.PodSpec, namespace: str, labels: Mapping[str, str]
 ) -> list[Pod]:
     return [
         Pod(
@@ -171,13 +180,13 @@ def _pods(
                 labels={**labels, naming.REPLICA: str(replica)},
                 annotations=_annotations(workload),
             ),
-            spec=_pod_spec(workload, place, pulls=pulls),
+            spec=spec,
         )
         for replica in range(workload.replicas)
     ]
 
 
-def _pod_spec(workload: Workload, place: Place, *, pulls: bool) -> core.PodSpec:
+def _pod_spec(workload: Workload, place: Place, *, pulls: bool, restricted: bool) -> core.PodSpec:
     names = list(naming.containers(workload))
     return core.PodSpec(
         restartPolicy=_RESTARTS[workload.restart],
@@ -188,13 +197,17 @@ def _pod_spec(workload: Workload, place: Place, *, pulls: bool) -> core.PodSpec:
         volumes=claims.volumes(workload),
         imagePullSecrets=[core.LocalObjectReference(name=f"{place.name}-pull")] if pulls else None,
         containers=[
-            _container(executable, name=name, number=number, secret=f"{place.name}-env")
+            _container(
+                executable, name=name, number=number, secret=f"{place.name}-env", restricted=restricted
+            )
             for number, (name, executable) in enumerate(zip(names, workload.executables, strict=True))
         ],
     )
 
 
-def _container(executable: WorkloadExecutable, *, name: str, number: int, secret: str) -> core.Container:
+def _container(
+    executable: WorkloadExecutable, *, name: str, number: int, secret: str, restricted: bool
+) -> core.Container:
     image = executable.image
     return core.Container(
         name=name,
@@ -217,12 +230,19 @@ def _container(executable: WorkloadExecutable, *, name: str, number: int, secret
         volumeMounts=claims.mounts(executable),
         resources=_resources(executable.limits),
         livenessProbe=_probe(executable.probe) if executable.probe is not None else None,
-        securityContext=core.SecurityContext(
-            allowPrivilegeEscalation=False,
-            runAsUser=executable.uid,
-            runAsGroup=executable.gid,
-            seccompProfile=core.SeccompProfile(type="RuntimeDefault"),
-        ),
+        securityContext=_security(executable, restricted=restricted),
+    )
+
+
+def _security(executable: WorkloadExecutable, *, restricted: bool) -> core.SecurityContext:
+    """Return what a process may do; images that begin as root need some of what is not ``restricted``."""
+    return core.SecurityContext(
+        allowPrivilegeEscalation=False,
+        capabilities=core.Capabilities(drop=["ALL"]) if restricted else None,
+        runAsNonRoot=True if restricted else None,
+        runAsUser=executable.uid,
+        runAsGroup=executable.gid,
+        seccompProfile=core.SeccompProfile(type="RuntimeDefault"),
     )
 
 

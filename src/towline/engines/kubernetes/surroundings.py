@@ -13,13 +13,12 @@ from typing import Any, ClassVar, TypeVar
 import msgspec
 
 from towline.engines.kubernetes.cluster import Cluster, ClusterRefused
-from towline.engines.kubernetes.naming import MANAGED_BY, OWNER
+from towline.engines.kubernetes.naming import MANAGED_BY, OWNER, POD_SECURITY, RESTRICTED
 from towline.engines.kubernetes.quantities import amount
 from towline.engines.kubernetes.seen import Metadata
 
 T = TypeVar("T")
 
-POD_SECURITY = "pod-security.kubernetes.io/enforce"
 MOST_NAMESPACES = 50
 _COMPUTE = frozenset({"cpu", "memory", "limits.cpu", "limits.memory", "requests.cpu", "requests.memory"})
 _WRITTEN = frozenset({"*", "namespaces", "secrets", "deployments", "replicasets", "pods", "services"})
@@ -147,10 +146,9 @@ async def _of_namespace(cluster: Cluster, namespace: _Namespace, found: Surround
     if namespace.metadata.deletion_timestamp is not None:
         wait = f"wait until it is gone; kubectl get namespace {name} -o yaml says what holds it"
         found.notes.append(Note(f"namespace {name} is being deleted", wait))
-    if namespace.metadata.label(POD_SECURITY) == "restricted":
-        text = f"namespace {name} enforces Pod Security `restricted`, which refuses pods of packages: they"
-        fix = f"kubectl label namespace {name} {POD_SECURITY}=baseline --overwrite"
-        found.notes.append(Note(f"{text} do not say runAsNonRoot", fix))
+    if namespace.metadata.label(POD_SECURITY) == RESTRICTED:
+        text = f"namespace {name} enforces Pod Security `restricted`: packages run without any capability"
+        found.notes.append(Note(f"{text} there, and images that run as root do not start"))
     quotas, ranges = await asyncio.gather(
         found.seen(cluster.list(_Quota, namespace=name), what=f"quotas of {name}"),
         found.seen(cluster.list(_Range, namespace=name), what=f"limit ranges of {name}"),

@@ -24,6 +24,9 @@ log = structlog.get_logger("towline.engines.kubernetes")
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 STREAM_SECONDS = 300
+PATIENCE = 3
+"""After so many refusals in a row a version is given up: of a cluster that was restored from a backup, which
+is at an older one, it would be refused until the cluster has come as far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ class Stream:
                 if not told:
                     await self._pause("the stream ended at once, without a change or a bookmark")
             except ClusterRefused as refusal:
-                if refusal.is_gone:
+                if refusal.is_gone or self._failures >= PATIENCE:
                     self._version = ""
                 await self._pause(str(refusal))
             except ClusterUnreachable as trouble:
