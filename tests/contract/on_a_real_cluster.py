@@ -10,6 +10,7 @@ nodes may pull from, with a login; the image of the suite is pushed there first:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -27,9 +28,9 @@ from parts.images import folders_layout
 from parts.registry import RealRegistry, push
 from towline.domain.causes import FindingCode
 from towline.domain.credential import Credential, Password
-from towline.domain.errors import NotAllowed, PullRefused
+from towline.domain.errors import EngineFailed, NotAllowed, PullRefused
 from towline.domain.mirror import HandedCopy, Mirror, MirrorOrder, MirrorPlace, PlaceState
-from towline.domain.package import LivenessProbe, RestartPolicy
+from towline.domain.package import LivenessProbe, PullPolicy, RestartPolicy
 from towline.domain.proof import Platform
 from towline.domain.registry import RegistryAddress, RegistrySettings
 from towline.domain.workload import Drift, PullAccess, ReplicaState, Workload
@@ -51,6 +52,7 @@ USERNAME = os.environ.get("TOWLINE_E2E_USERNAME", "puller")
 PASSWORD = os.environ.get("TOWLINE_E2E_PASSWORD", "right-password")
 REPOSITORY = os.environ.get("TOWLINE_E2E_REPOSITORY", "towline/lab")
 NAMESPACE = os.environ.get("TOWLINE_E2E_NAMESPACE", "")
+_PROBE = FindingCode.PROBE_FAILED
 INSTANCE = f"e2e-{secrets.token_hex(3)}"
 
 
@@ -129,6 +131,14 @@ class TestOnARealCluster(EngineSuite):
     test_an_answer_that_is_an_error_fails_the_probe = None
     test_an_exclusive_generation_ends_the_older_one = None
 
+    async def test_a_program_for_another_processor_is_a_finding(self, lab: ClusterLab, watch: Watch) -> None:
+        """The runtime starts it, and only then is it known: what was asked for may have come back by then."""
+        with contextlib.suppress(EngineFailed):
+            await lab.engine.apply(lab.workload("", entrypoint=("/bin/foreign",)))
+        failed = await watch.until(lambda fact: fact.finding is not None)
+        assert failed.finding is not None
+        assert failed.finding.code is FindingCode.WRONG_ARCHITECTURE
+
     async def test_an_update_that_ended_is_taken_away_from_beside_what_serves(
         self, lab: ClusterLab, watch: Watch
     ) -> None:
@@ -172,14 +182,15 @@ class TestOnARealCluster(EngineSuite):
     ) -> None:
         probe = LivenessProbe(command=("sleep", "60"), period=1, timeout=1, failures=1)
         await lab.engine.apply(lab.workload(FOREVER, probe=probe, restart=RestartPolicy.NEVER))
-        ended = await watch.until(lambda fact: fact.finding is not None)
-        assert ended.finding is not None
-        assert ended.finding.code is FindingCode.PROBE_FAILED
+        # a pod that is not started again is ended as a whole, and why is told a moment after that
+        await watch.until(lambda fact: fact.finding is not None and fact.finding.code is _PROBE)
 
 
 async def test_a_wrong_password_becomes_its_finding_and_is_not_tried_on(lab: ClusterLab) -> None:
+    # a node that has the image would else ask for no password
+    wrong = lab.workload(FOREVER, password="not-the-password", pull_policy=PullPolicy.ALWAYS)
     with pytest.raises(PullRefused) as caught:
-        await lab.engine.apply(lab.workload(FOREVER, password="not-the-password"))
+        await lab.engine.apply(wrong)
     assert caught.value.finding.code is FindingCode.WRONG_CREDENTIALS
     assert await lab.engine.inventory() == []
 

@@ -58,8 +58,13 @@ def test_a_stream_that_begins_anew_repeats_nothing_that_was_told() -> None:
     assert told.resumed() == {"sinceTime": "2026-11-28T10:00:00Z"}
     again = (*first, b"2026-11-28T10:00:00.91Z c\n", b"2026-11-28T12:00:01.000000001+02:00 d" + b"d" * 9)
     assert [told.shown(line) for line in again] == [b"", b"", b"", b"c\n", b"d" * 10]
-    assert told.shown(b"2026-11-28T10:00:01Z is text here\n") == b"2026-11-28T10:00:01Z is text here\n"
+    assert told.shown(b"2026-11-28T10:00:01Z is text here\n") == b"2026-11-28T10:00:01Z is text here\n", (
+        "a piece"
+    )
     assert told.resumed() == {"sinceTime": "2026-11-28T10:00:01Z"}
     last = (b"2026-11-28T12:00:01.000000001+02:00 dd", b"dd\n", b"2026-11-28T12:00:01.000000002+02:00 e\n")
     assert [told.shown(line) for line in last] == [b"", b"", b"e\n"]
-    assert told.shown(b"unable to retrieve container logs\n") == b"unable to retrieve container logs\n"
+    said = (
+        b'rpc error: code = NotFound desc = an error occurred when try to find container "9612": not found\n'
+    )
+    assert told.shown(said) == b"", "a kubelet's last words about a container that was removed meanwhile"

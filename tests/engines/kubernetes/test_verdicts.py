@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from parts import recorded
 from towline.domain.causes import FindingCode as F
 from towline.domain.workload import ReplicaState as S
+from towline.engines.kubernetes.seen import Involved, Metadata, SeenEvent
+from towline.engines.kubernetes.signs import Signs
 
 UP = (S.RUNNING, None)
 """A container that is up at the end."""
@@ -153,3 +157,24 @@ def test_while_an_update_fails_only_its_own_pods_are_judged():
     during = [moment for moment in moments if 15 < moment.second < 84]
     assert {len(moment.verdicts) for moment in during} == {1}
     assert {each.state for moment in during for each in moment.verdicts.values()} == {S.FAILED}
+
+
+@pytest.mark.parametrize(("seconds", "is_for_it"), [(0, True), (30, False)])
+def test_an_end_right_after_a_failed_probe_is_the_probes_also_where_the_kubelet_does_not_say_so(
+    seconds, is_for_it
+):
+    """What is not to be started again is ended with its whole pod, by "Stopping container main"."""
+    at = datetime(2026, 11, 28, 10, tzinfo=UTC)
+    told = (("Unhealthy", "Liveness probe failed: "), ("Killing", "Stopping container main"))
+    signs = Signs()
+    for number, (reason, message) in enumerate(told):
+        signs = signs.noting(
+            SeenEvent(
+                Metadata(name=str(number)),
+                Involved(field_path="spec.containers{main}"),
+                reason,
+                message,
+                last_timestamp=at + timedelta(seconds=number * seconds),
+            )
+        )
+    assert ("main" in signs.kills) is is_for_it

@@ -61,7 +61,7 @@ def _cause(
         return Finding(FindingCode.OUT_OF_MEMORY, _how(ended))
     kill = signs.kills.get(status.name)
     if kill is not None and _fell_into(kill.at, ended):
-        return Finding(FindingCode.PROBE_FAILED, signs.probe.get(status.name) or kill.said)
+        return Finding(FindingCode.PROBE_FAILED, signs.said_of_probe(status.name) or kill.said)
     if words is None:
         return None
     if any("exec format error" in line for line in words):

@@ -205,7 +205,9 @@ class SeenPod(msgspec.Struct, frozen=True):
         return next((each for each in self.status.conditions or () if each.type == kind), None)
 
 
-class _Involved(msgspec.Struct, frozen=True, rename="camel"):
+class Involved(msgspec.Struct, frozen=True, rename="camel"):
+    """What an event is about."""
+
     kind: str = ""
     name: str = ""
     namespace: str = ""
@@ -220,7 +222,7 @@ class SeenEvent(msgspec.Struct, frozen=True, rename="camel"):
     PLURAL: ClassVar[str] = "events"
 
     metadata: Metadata
-    involved_object: _Involved = _Involved()
+    involved_object: Involved = Involved()
     reason: str = ""
     message: str = ""
     type: str = ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 from towline.engines.kubernetes import texts
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from towline.engines.kubernetes.seen import SeenEvent
 
 
+AT_ONCE = timedelta(seconds=2)
+
+
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """A container that the kubelet ended because a probe failed."""
+    """A probe that failed, or that a kubelet ended a container for one."""
 
     at: datetime | None
     said: str
@@ -36,7 +39,7 @@ class Signs:
     secretless: Mapping[str, int] = field(default_factory=dict)
     pulls: Mapping[str, int] = field(default_factory=dict)
     pull_text: Mapping[str, str] = field(default_factory=dict)
-    probe: Mapping[str, str] = field(default_factory=dict)
+    probe: Mapping[str, Kill] = field(default_factory=dict)
     kills: Mapping[str, Kill] = field(default_factory=dict)
     pulling: frozenset[str] = frozenset()
     trouble: str = ""
@@ -60,14 +63,30 @@ class Signs:
             case "Pulled":
                 return replace(self, pulling=self.pulling - {container})
             case "Unhealthy":
-                return replace(self, probe={**self.probe, container: texts.shown(event.message)})
-            case "Killing" if "probe" in event.message:
+                failed = Kill(event.last_timestamp, texts.shown(event.message))
+                return replace(self, probe={**self.probe, container: failed})
+            case "Killing" if "probe" in event.message or self._is_for_a_probe(container, event):
                 kill = Kill(event.last_timestamp, texts.shown(event.message))
                 return replace(self, kills={**self.kills, container: kill})
             case "FailedMount" | "FailedAttachVolume" | "FailedCreatePodSandBox" | "NetworkNotReady":
                 return replace(self, trouble=texts.shown(event.message))
             case _:
                 return self
+
+    def said_of_probe(self, container: str) -> str:
+        """Return what was said of the newest failed probe; empty where none failed."""
+        failed = self.probe.get(container)
+        return failed.said if failed is not None else ""
+
+    def _is_for_a_probe(self, container: str, event: SeenEvent) -> bool:
+        """Whether a container is ended right after its liveness probe failed.
+
+        Where it is not to be started again, the kubelet ends the whole pod, and says no more than that.
+        """
+        failed = self.probe.get(container)
+        if failed is None or failed.at is None or event.last_timestamp is None:
+            return False
+        return failed.said.startswith("Liveness") and event.last_timestamp - failed.at <= AT_ONCE
 
     def times_secretless(self) -> int:
         """Return how often a pull was tried without the pull secret."""

@@ -44,13 +44,16 @@ class Told:
         return {"sinceTime": self._last[0].astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
 
     def shown(self, piece: bytes) -> bytes:
-        """Return what is to be shown of a line, or of a piece of a long one; empty when that was told."""
+        """Return what is to be shown of a line, or of a piece of a long one; empty when that was told.
+
+        A line without a time is a kubelet's own: it says so that the container is gone.
+        """
         text = piece
         if not self._is_within:
             stamp, _, rest = piece.partition(b" ")
             moment = _moment(stamp)
-            self._is_news = moment is None or self._note(moment)
-            text = piece if self._is_stamped or moment is None else rest
+            self._is_news = moment is not None and self._note(moment)
+            text = piece if self._is_stamped else rest
         self._is_within = not piece.endswith(b"\n")
         return text if self._is_news else b""
 

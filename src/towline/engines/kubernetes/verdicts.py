@@ -155,7 +155,7 @@ def _running(status: ContainerStatus, *, signs: Signs, deadline_passed: bool) ->
     started_at = running.started_at if running is not None else None
     if status.ready or not deadline_passed:
         return Verdict(ReplicaState.RUNNING, started_at, restart_count=status.restart_count)
-    said = texts.shown(signs.probe.get(status.name, "")) or "the container never became ready"
+    said = signs.said_of_probe(status.name) or "the container never became ready"
     return Verdict(
         ReplicaState.FAILED,
         started_at,
