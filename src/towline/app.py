@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from towline.keeping import Kept
     from towline.notices import NoticeCourier
     from towline.oidc import OpenIdProvider
-    from towline.ports import Bell, MirrorTarget, Store, Vault
+    from towline.ports import Bell, Store, Vault
     from towline.services.accounts import Accounts
     from towline.services.audit_streams import AuditStreams
     from towline.services.audit_trail import AuditTrail
@@ -86,7 +86,7 @@ class Application:
     reconciling: Reconciling
     reproofs: Reproofs
     deliveries: Deliveries
-    mirrors: MirrorKeeping | None
+    mirrors: MirrorKeeping
     following: EngineFollowing
     courier: NoticeCourier
     provider: OpenIdProvider | None
@@ -208,7 +208,7 @@ async def _wired(
             store, vault, keychain=keychain, prover=registry.prover, mint=registry.mint, engines=fleet,
             bell=bell, machine=machine, tokens=registry.tokens, service_accounts=ClusterTokens(),
             login_failures=config.login_failures, is_shared=config.postgresql is not None,
-            mirror_namespaces=config.kubernetes_mirror_namespaces if fleet.mirrors else None,
+            mirror_namespaces=config.kubernetes_mirror_namespaces, clusters=fleet.clusters,
             postman=courier, sign_in=sign_in_of(config, provider),
         )
     )  # fmt: skip
@@ -225,7 +225,14 @@ async def _wired(
         reconciling,
         _reproofs(config, services, patient),
         deliveries=_deliveries(services, store=patient, vault=vault, courier=courier, bell=bell),
-        mirrors=_mirrors(fleet.mirrors, store=patient, keychain=keychain, bell=bell),
+        mirrors=MirrorKeeping(
+            store=patient,
+            keychain=keychain,
+            targets=fleet.mirror_targets,
+            own=fleet.own,
+            bell=bell,
+            clock=utc_now,
+        ),
         courier=courier,
         provider=provider,
         leaving=leaving,
@@ -261,14 +268,6 @@ def _deliveries(
         services.tally.count("deliveries", outcome=outcome)
 
     return Deliveries(store=store, vault=vault, courier=courier, bell=bell, clock=utc_now, note=note)
-
-
-def _mirrors(
-    target: MirrorTarget | None, *, store: Store, keychain: StoredKeychain, bell: Bell
-) -> MirrorKeeping | None:
-    if target is None:
-        return None
-    return MirrorKeeping(store=store, keychain=keychain, target=target, bell=bell, clock=utc_now)
 
 
 def _pruning(config: Config, services: Services, store: Store) -> Pruning:
@@ -348,7 +347,7 @@ def _shared_work(application: Application, *, alone: bool) -> Iterator[Coroutine
 
     What lives on this machine no other server has a hand in.
     """
-    reconciling, mirrors = application.reconciling, application.mirrors
+    reconciling = application.reconciling
     if reconciling.here is not None:
         yield lasting("reconciling here", reconciling.here)
     if not alone:
@@ -358,9 +357,8 @@ def _shared_work(application: Application, *, alone: bool) -> Iterator[Coroutine
         "renewals": application.services.renewals.run,
         "pruning": application.pruning.run,
         "audit": application.audit_trail.run,
+        "mirrors": application.mirrors.run,
     }
-    if mirrors is not None:
-        works["mirrors"] = mirrors.run
     if application.audit_streams is not None:
         works["audit streams"] = application.audit_streams.run
     for name, run in works.items():

@@ -82,7 +82,8 @@ class Config:
     kubernetes_mirror_namespaces: tuple[str, ...] = _setting(
         (),
         "namespaces into which projects may mirror pull secrets, as names of which the end may be *;"
-        " those of the system (kube-...) must be named as such; empty allows none",
+        " those of the system (kube-...) must be named as such; ENGINE/NAME for the cluster of an engine"
+        " that was added; empty allows none",
     )
     kubernetes_platform: str = _setting(
         "linux/amd64", "what the cluster's nodes run: images are proved and pinned for it"

@@ -13,6 +13,7 @@ import structlog
 
 from towline.domain.engine import EngineKeys, EngineKind, EngineRecord, EngineSpec, platform_named
 from towline.domain.errors import EngineFailed, InvalidInput
+from towline.domain.mirror import allowed_on
 from towline.engines.docker import EngineAddress, answers_at
 from towline.engines.docker.engine import DockerEngine
 from towline.engines.embedded import machine
@@ -204,9 +205,8 @@ async def _kubernetes(order: _Order) -> Housed:
         tell=Drifts(store=order.store, new_guid=new_guid).note,
     )
     order.closing.push_async_callback(engine.close)
-    if not order.is_own:
-        return Housed(engine, engine, engine.start)
-    allowed = order.config.kubernetes_mirror_namespaces
+    setting = order.config.kubernetes_mirror_namespaces
+    allowed = allowed_on(setting, "" if order.is_own else order.record.name)
     mirrors = Mirroring(cluster, names, allowed=allowed, clock=utc_now, jitter=random.random)
     return Housed(engine, engine, engine.start, mirrors=mirrors)
 

@@ -118,7 +118,7 @@ class Parts:
     """What the use cases stand on: each behind its port.
 
     ``is_shared``: other servers may be on the same database.
-    ``mirror_namespaces``: where projects may keep copies of secrets in a cluster; None: there is no cluster.
+    ``mirror_namespaces``: where projects may keep copies of secrets; ``clusters`` names the engines for that.
     """
 
     store: Store
@@ -134,7 +134,8 @@ class Parts:
     sign_in: SignInWays = PASSWORDS_ALONE
     machine: str = ""
     is_shared: bool = False
-    mirror_namespaces: Sequence[str] | None = None
+    mirror_namespaces: Sequence[str] = ()
+    clusters: Callable[[], Sequence[str]] = lambda: ()
     login_failures: int = MOST_PER_ACCOUNT
 
 
@@ -198,8 +199,15 @@ def _engines(parts: Parts) -> InstallationEngines:
 
 
 def _mirrors(parts: Parts) -> Mirrors:
-    allowed = parts.mirror_namespaces
-    return Mirrors(store=parts.store, bell=parts.bell, clock=utc_now, new_guid=new_guid, allowed=allowed)
+    return Mirrors(
+        store=parts.store,
+        bell=parts.bell,
+        clock=utc_now,
+        new_guid=new_guid,
+        allowed=parts.mirror_namespaces,
+        clusters=parts.clusters,
+        own=parts.engines.own,
+    )
 
 
 def _doors(parts: Parts) -> Doors:

@@ -42,3 +42,18 @@ async def test_what_is_not_right_is_said_beside_its_field(jane, world):
     answer = await jane.send("/secrets/pull/mirror", FORM | {"selector": "team web"})
     assert 'id="selector-error"' in answer.text
     assert await jane.see("/secrets/absent/mirror", status=404)
+
+
+async def test_the_cluster_is_chosen_where_there_are_several(jane, world):
+    await world.secrets.create(world.access, docker_draft())
+    assert 'name="engine"' not in await jane.see("/secrets/pull/mirror")
+    world.clusters.append("prod")
+    page = await jane.see("/secrets/pull/mirror")
+    assert '<label class="form-label" for="engine">Cluster</label>' in page
+    assert '<option value="kubernetes">kubernetes</option><option value="prod">prod</option>' in page
+    answer = await jane.send("/secrets/pull/mirror", FORM | {"engine": "prod", "namespaces": "web"})
+    assert 'id="namespaces-error"' in answer.text
+    assert '<option value="prod" selected>' in answer.text
+    answer = await jane.send("/secrets/pull/mirror", FORM | {"engine": "prod", "namespaces": "apps"})
+    assert answer.headers["location"].endswith("/secrets/pull")
+    assert "on prod" in await jane.see("/secrets/pull")

@@ -42,7 +42,7 @@ def clusters(tmp_path: Path, private: RealRegistry) -> Iterator[tuple[Kubernetes
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     require("runc")
-    with running_server(tmp_path / "server") as made:
+    with running_server(tmp_path / "server", "--kubernetes-mirror-namespaces", "second/web") as made:
         yield made
         for each in made.call("GET", "/v2/deployments/?limit=100")["items"]:
             made.call("DELETE", f"/v2/deployments/{each['metadata']['name']}/")
@@ -80,6 +80,33 @@ def test_two_clusters_run_what_names_them_and_one_is_not_taken_twice(
     server.call("DELETE", "/v2/deployments/on-first/")
     until(lambda: pods(first) == 0, "the pod to end")
     assert pods(second) == 1
+
+
+def test_a_secret_is_mirrored_into_the_cluster_that_is_named(
+    server: Server, clusters: tuple[Kubernetes, Kubernetes], private: RealRegistry
+) -> None:
+    first, second = clusters
+    for each in clusters:
+        each.api.objects.create(("namespaces", "", "web"), {"metadata": {}}, manager="kubectl")
+    add(server, "first", cluster_spec(first))
+    add(server, "second", cluster_spec(second))
+    package(server, private, COMMAND)
+    path = "/v2/secrets/pull/mirrors/"
+    body = {"kind": "SecretMirror", "spec": {"namespaces": ["web"], "engine": "first"}}
+    assert server.ask("POST", path, body)[0] == 400
+    body["spec"] = {"namespaces": ["web"]}
+    made = server.call("POST", path, body)
+    assert made["spec"]["engine"] == "second", "the only one into which projects may mirror anything"
+    until(lambda: named(second) == [("web", "pull")], "the copy")
+    assert named(first) == []
+    assert server.ask("DELETE", "/v2/engines/second/")[0] == 409
+    server.call("DELETE", f"{path}{made['metadata']['guid']}/")
+    until(lambda: named(second) == [], "the copy to go")
+    until(lambda: server.ask("DELETE", "/v2/engines/second/")[0] == 200, "the engine to go")
+
+
+def named(cluster: Kubernetes) -> list[tuple[str, str]]:
+    return sorted(key[1:] for key in cluster.api.objects.kept if key[0] == "secrets")
 
 
 def test_a_cluster_that_refuses_us_is_told_by_its_own_deployments_alone(

@@ -123,6 +123,7 @@ class World:
     mint: ScriptedMint
     engine: FakeEngine
     house: FakeHouse
+    clusters: list[str]
     fleet: Fleet
     engines: InstallationEngines
     following: EngineFollowing
@@ -316,7 +317,7 @@ async def _world(store: Store, present: Present, present_public: Present, *, vau
     prover, engine, hasher = ScriptedProver(), FakeEngine(clock=clock), QuickHasher()
     keychain = StoredKeychain(store=store, vault=vault, clock=clock)
     tally = Tally()
-    house = FakeHouse(engine, clock=clock)
+    house, clusters = FakeHouse(engine, clock=clock), ["kubernetes"]
     fleet = Fleet(house, own=EngineKind.EMBEDDED.value, bell=bell, clock=clock)
     await fleet.open_own(EngineRecord("", "embedded", EngineSpec(EngineKind.EMBEDDED)), EngineKeys())
     standings = Standings(
@@ -395,6 +396,7 @@ async def _world(store: Store, present: Present, present_public: Present, *, vau
         deployments=Deployments(store=store, engines=fleet, bell=bell, clock=clock, new_guid=new_guid),
         disks=Disks(store=store, engines=fleet, bell=bell, clock=clock, new_guid=new_guid),
         house=house,
+        clusters=clusters,
         fleet=fleet,
         following=EngineFollowing(store=store, vault=vault, doors=fleet),
         engines=InstallationEngines(
@@ -413,7 +415,15 @@ async def _world(store: Store, present: Present, present_public: Present, *, vau
         doors=Doors(store=store, keychain=keychain, service_accounts=ClusterTokens(), clock=clock),
         tool_logins=ToolLogins(store=store, secrets=secrets, clock=clock),
         handouts=Handouts(store=store, keychain=keychain, tokens=pull_tokens, clock=clock),
-        mirrors=Mirrors(store=store, bell=bell, clock=clock, new_guid=new_guid, allowed=("web*", "shop")),
+        mirrors=Mirrors(
+            store=store,
+            bell=bell,
+            clock=clock,
+            new_guid=new_guid,
+            allowed=("web*", "shop", "prod/apps"),
+            clusters=lambda: clusters,
+            own="kubernetes",
+        ),
         tally=tally,
         accounts=accounts,
         device_logins=DeviceLogins(

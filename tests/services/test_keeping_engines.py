@@ -1,6 +1,7 @@
 """The installation's engines: who may, what is refused, what is kept and what is not told."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from towline.domain.deployment import DeploymentDraft
 from towline.domain.engine import EngineKeys, EngineKind, EngineRecord, EngineSpec, KeptImage
 from towline.domain.errors import Conflict, EngineFailed, InvalidInput, NotAllowed, NotFound
 from towline.domain.findings import Finding
+from towline.domain.mirror import Mirror
 from towline.services.bell import LocalBell
 from towline.services.engine_following import EngineFollowing
 from towline.services.engines import EngineDraft
@@ -213,6 +215,19 @@ async def test_an_engine_with_deployments_goes_only_by_force_and_takes_its_defau
     assert await deployed(world, "next") == "embedded"
     with pytest.raises(EngineFailed, match="was removed"):
         await world.deployments.logs(world.access, "talker")
+
+
+async def test_an_engine_into_which_secrets_are_mirrored_goes_only_by_force(world: World) -> None:
+    jane = world.access.principal
+    await added(world)
+    there = Mirror("mirror-a", "project-a", "secret-a", "pull", created_at=world.clock(), engine="rack1")
+    here = replace(there, guid="mirror-b", engine="")
+    for each in (there, here):
+        await world.store.write(lambda tx, mirror=each: tx.mirrors.put(mirror))
+    with pytest.raises(Conflict, match="secrets are mirrored into engine 'rack1'"):
+        await world.engines.remove(jane, "rack1")
+    await world.engines.remove(jane, "rack1", force=True)
+    assert await world.store.read(lambda tx: tx.mirrors.all()) == (here,)
 
 
 async def test_what_is_to_be_ended_on_an_engine_still_counts(world: World) -> None:

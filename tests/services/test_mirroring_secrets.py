@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -34,7 +35,9 @@ class KeptOrders:
 
     orders: Sequence[MirrorOrder] = ()
     slow: bool = False
+    defect: Exception | None = None
     running: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def order(self, orders: Sequence[MirrorOrder]) -> None:
         """Take over what is to be kept."""
@@ -48,7 +51,12 @@ class KeptOrders:
         """Note that it runs."""
         self.hand_out, self.tell = hand_out, tell
         self.running.set()
-        await asyncio.Event().wait()
+        try:
+            if self.defect is not None:
+                raise self.defect
+            await asyncio.Event().wait()
+        finally:
+            self.ended.set()
 
 
 @pytest.fixture
@@ -58,8 +66,31 @@ def cluster() -> KeptOrders:
 
 @pytest.fixture
 def keeping(world: World, cluster: KeptOrders) -> MirrorKeeping:
+    return keeping_on(world, {"kubernetes": cluster})
+
+
+def keeping_on(world: World, targets: dict[str, KeptOrders]) -> MirrorKeeping:
     return MirrorKeeping(
-        store=world.store, keychain=world.keychain, target=cluster, bell=world.bell, clock=world.clock
+        store=world.store,
+        keychain=world.keychain,
+        targets=lambda: targets,
+        own="kubernetes",
+        bell=world.bell,
+        clock=world.clock,
+    )
+
+
+def mirrors_on(world: World, *clusters: str, allowed: Sequence[str]) -> Mirrors:
+    """Return the mirrors of an installation that has these clusters, and calls its own ``kubernetes``."""
+    numbers = itertools.count()
+    return Mirrors(
+        store=world.store,
+        bell=world.bell,
+        clock=world.clock,
+        new_guid=lambda kind: f"{kind}-{next(numbers)}",
+        allowed=allowed,
+        clusters=lambda: clusters,
+        own="kubernetes",
     )
 
 
@@ -104,13 +135,78 @@ async def test_what_cannot_be_mirrored_is_refused_with_the_reason(world: World) 
 
 
 @pytest.mark.parametrize(
-    ("allowed", "said"), [(None, "no Kubernetes cluster"), ((), "kubernetes_mirror_namespaces")]
+    ("clusters", "allowed", "said"),
+    [
+        ((), ("web",), "no Kubernetes cluster"),
+        (("kubernetes",), (), "kubernetes_mirror_namespaces"),
+        (("kubernetes",), ("prod/web",), "kubernetes_mirror_namespaces"),
+    ],
 )
-async def test_an_installation_that_keeps_no_mirrors_says_so(world: World, allowed, said) -> None:
-    mirrors = Mirrors(store=world.store, bell=world.bell, clock=world.clock, new_guid=str, allowed=allowed)
+async def test_an_installation_that_keeps_no_mirrors_says_so(world: World, clusters, allowed, said) -> None:
+    mirrors = mirrors_on(world, *clusters, allowed=allowed)
     with pytest.raises(Conflict, match=said):
         await mirrors.add(world.access, "pull", DRAFT, peer="")
-    assert not mirrors.is_possible
+    assert not mirrors.choices
+
+
+async def test_a_mirror_names_its_cluster_where_there_are_several(world: World) -> None:
+    await world.secrets.create(world.access, docker_draft())
+    mirrors = mirrors_on(world, "prod", "lab", allowed=("prod/web", "prod/shop", "lab/*", "web"))
+    assert mirrors.choices == ["lab", "prod"]
+    for engine, said in (("", "there are several"), ("docker", "no engine"), ("kubernetes", "no engine")):
+        with pytest.raises(InvalidInput, match=said) as caught:
+            await mirrors.add(world.access, "pull", replace(DRAFT, engine=engine), peer="")
+        assert caught.value.field == "spec.engine"
+        assert caught.value.rule == "use one of lab, prod"
+    foreign = replace(DRAFT, engine="prod", namespaces=("finance",))
+    with pytest.raises(InvalidInput, match="choose among web shop"):
+        await mirrors.add(world.access, "pull", foreign, peer="")
+    made = await mirrors.add(world.access, "pull", replace(DRAFT, engine="prod"), peer="")
+    assert (made.engine, made.mirror.engine) == ("prod", "prod")
+    only = mirrors_on(world, "prod", allowed=("prod/web", "prod/shop"))
+    assert (await only.add(world.access, "pull", DRAFT, peer="")).engine == "prod"
+    own = mirrors_on(world, "prod", "kubernetes", allowed=("prod/web", "web", "shop"))
+    assert own.choices == ["kubernetes", "prod"]
+    added = await own.add(world.access, "pull", replace(DRAFT, engine="kubernetes"), peer="")
+    assert (added.engine, added.mirror.engine) == ("kubernetes", "")
+
+
+async def test_each_cluster_is_told_of_its_own_mirrors_and_one_that_goes_is_let_be(world: World) -> None:
+    await world.secrets.create(world.access, docker_draft())
+    mirrors = mirrors_on(world, "kubernetes", "prod", allowed=("web", "shop", "prod/web", "prod/shop"))
+    here = (await mirrors.add(world.access, "pull", DRAFT, peer="")).mirror
+    there = (await mirrors.add(world.access, "pull", replace(DRAFT, engine="prod"), peer="")).mirror
+    targets = {"kubernetes": KeptOrders(), "prod": KeptOrders()}
+    first = targets["prod"]
+    running = asyncio.create_task(keeping_on(world, targets).run())
+    for target, mirror in zip(targets.values(), (here, there), strict=True):
+        await target.running.wait()
+        assert [order.mirror for order in target.orders] == [mirror]
+    targets["prod"] = KeptOrders()  # the engine was removed, and added again
+    world.bell.ring()
+    await targets["prod"].running.wait()
+    await first.ended.wait()
+    assert [order.mirror for order in targets["prod"].orders] == [there]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await targets["prod"].ended.wait()
+
+
+async def test_what_ends_one_clusters_mirrors_ends_no_others(world: World) -> None:
+    await world.secrets.create(world.access, docker_draft())
+    mirrors = mirrors_on(world, "kubernetes", "prod", allowed=("web", "shop", "prod/web", "prod/shop"))
+    await mirrors.add(world.access, "pull", DRAFT, peer="")
+    await mirrors.add(world.access, "pull", replace(DRAFT, engine="prod"), peer="")
+    targets = {"kubernetes": KeptOrders(), "prod": KeptOrders(defect=RuntimeError("the client was closed"))}
+    running = asyncio.create_task(keeping_on(world, targets).run())
+    await targets["prod"].ended.wait()
+    targets["prod"].defect = None
+    targets["prod"].running.clear()
+    world.bell.ring()
+    await targets["prod"].running.wait()
+    assert not targets["kubernetes"].ended.is_set()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_a_token_needs_the_scope_for_this_secrets_password(world: World) -> None:

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from towline.cli.documents import Document
     from towline.cli.flags import Verbs
 
-_COLUMNS = ("MIRROR", "NAMESPACE", "STATE", "VERSION", "SERVICE ACCOUNTS", "WHY")
+_COLUMNS = ("MIRROR", "ENGINE", "NAMESPACE", "STATE", "VERSION", "SERVICE ACCOUNTS", "WHY")
 
 
 def add(group: Verbs) -> None:
     """Add the verbs."""
     mirror = group.add_parser(
         "mirror",
-        help="keep a docker pull secret in namespaces of the cluster",
-        description="Keep a docker pull secret in namespaces of the Kubernetes cluster, for what Towline"
+        help="keep a docker pull secret in namespaces of a cluster",
+        description="Keep a docker pull secret in namespaces of a Kubernetes cluster, for what Towline"
         " does not deploy: always the newest version, put right when somebody changes it.",
     )
     verbs = mirror.add_subparsers(dest="mirror_verb", metavar="COMMAND", required=True)
@@ -63,9 +63,15 @@ def _add_add(verbs: Verbs) -> None:
         summary="keep a secret in namespaces, and on service accounts there",
         examples="towline secret mirror add prod-registry --namespace web --namespace shop\n"
         "  towline secret mirror add prod-registry --namespace-selector 'team in (web,shop)' \\\n"
-        "      --service-account default --nudge",
+        "      --service-account default --nudge\n"
+        "  towline secret mirror add prod-registry --engine prod --namespace web",
     )
     add_.add_argument("name", metavar="SECRET")
+    add_.add_argument(
+        "--engine",
+        metavar="NAME",
+        help="in which cluster; by default the installation's own, or the only one",
+    )
     add_.add_argument("--namespace", metavar="NAME", action="append", default=[], help="may be repeated")
     add_.add_argument(
         "--namespace-selector", metavar="LABELS", default="", help="also every namespace with these labels"
@@ -96,6 +102,8 @@ def _add(args: argparse.Namespace) -> int:
     }
     if args.secret_name:
         spec["secretName"] = args.secret_name
+    if args.engine:
+        spec["engine"] = args.engine
     path = f"/v2/secrets/{part(args.name)}/mirrors/"
     made = opened(args).call("POST", path, {"kind": "SecretMirror", "spec": spec})
     show_one(made, args.output, details=_details)
@@ -109,7 +117,12 @@ def _list(args: argparse.Namespace) -> int:
         show(mirrors, args.output, columns=_COLUMNS, row=_row, name=_guid)
         return 0
     rows = [
-        {**place, "mirror": _guid(mirror), "mirrorState": text_at(mirror, "status", "state")}
+        {
+            **place,
+            "mirror": _guid(mirror),
+            "engine": text_at(mirror, "spec", "engine"),
+            "mirrorState": text_at(mirror, "status", "state"),
+        }
         for mirror in mirrors
         for place in documents_at(mirror, "status", "namespaces")
         or [{"namespace": "-", "state": "waiting", "reason": "nothing was done yet"}]
@@ -152,6 +165,7 @@ def _row(place: Document) -> tuple[str, ...]:
     leaving = text_at(place, "mirrorState") == "leaving"
     return (
         text_at(place, "mirror"),
+        text_at(place, "engine"),
         text_at(place, "namespace"),
         "leaving" if leaving else text_at(place, "state"),
         text_at(place, "version"),
@@ -164,6 +178,7 @@ def _details(mirror: Document) -> list[tuple[str, str]]:
     spec = at(mirror, "spec")
     return [
         ("Mirror", _guid(mirror)),
+        ("Engine", text_at(mirror, "spec", "engine")),
         ("Namespaces", " ".join(_texts(spec, "namespaces"))),
         ("Selector", text_at(mirror, "spec", "namespaceSelector")),
         ("Service accounts", " ".join(_texts(spec, "serviceAccounts"))),

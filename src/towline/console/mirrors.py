@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SECTION = "Secrets"
 LABELS = {
+    "engine": "Cluster",
     "namespaces": "Namespaces",
     "selector": "Labels of namespaces",
     "accounts": "Service accounts",
@@ -26,6 +27,7 @@ LABELS = {
     "nudge": "Pods that were made too early",
 }
 _FIELDS = {
+    "spec.engine": "engine",
     "spec.namespaces": "namespaces",
     "spec.namespaceSelector": "selector",
     "spec.serviceAccounts": "accounts",
@@ -58,6 +60,7 @@ class MirrorsPages:
                 accounts=values["accounts"].replace(",", " ").split(),
                 object_name=values["object_name"],
                 nudge=form.has("nudge"),
+                engine=values["engine"],
             )
             await self._room.services.mirrors.add(visit.access, name, draft, peer=peer)
         except InvalidInput as error:
@@ -93,5 +96,12 @@ class MirrorsPages:
     ) -> Response:
         name = visit.request.path_params["name"]
         secret = await self._room.services.secrets.get(visit.access, name)
-        shown = {"secret": secret, "values": values, "errors": errors or {}, "labels": LABELS}
+        clusters = self._room.services.mirrors.choices
+        shown = {
+            "secret": secret,
+            "values": values,
+            "errors": errors or {},
+            "labels": LABELS,
+            "clusters": clusters,
+        }
         return await visit.page("secret_mirror.html", shown, section=SECTION, status=status)

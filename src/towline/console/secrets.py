@@ -168,7 +168,8 @@ class SecretsPages:
             "usage": usage,
             "history": history,
             "mirrors": await services.mirrors.list(access, guid) if is_docker else (),
-            "may_mirror": services.mirrors.is_possible,
+            "may_mirror": bool(services.mirrors.choices),
+            "clusters": services.mirrors.choices,
             "rows": rows,
             "set_by": set_by(rows),
             "last_pull": next(

@@ -37,6 +37,7 @@ class MirrorDraft:
 
     ``object_name`` is what the Secret is called in the cluster, empty for the secret's own name. Pods of the
     ``accounts`` pull with it by themselves; ``nudge`` asks that pods which were made too early are made anew.
+    ``engine`` names the cluster, where there are several.
     """
 
     namespaces: tuple[str, ...] = ()
@@ -44,6 +45,7 @@ class MirrorDraft:
     accounts: tuple[str, ...] = ()
     object_name: str = ""
     nudge: bool = False
+    engine: str = ""
 
     @classmethod
     def checked(
@@ -54,6 +56,7 @@ class MirrorDraft:
         accounts: Sequence[str],
         object_name: str,
         nudge: bool,
+        engine: str = "",
     ) -> Self:
         """Return the draft, or raise InvalidInput naming the field by its place in the request body."""
         parsed = NamespaceSelector.parse(selector)
@@ -77,12 +80,16 @@ class MirrorDraft:
             _names(accounts, "spec.serviceAccounts", _OBJECT, rule=_OBJECT_RULE, most=MOST_ACCOUNTS),
             object_name,
             nudge=nudge,
+            engine=engine,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """A mirror that is kept; one with ``removed_at`` is being taken away."""
+    """A mirror that is kept; one with ``removed_at`` is being taken away.
+
+    ``engine`` is the one in whose cluster it is kept, empty for the installation's own.
+    """
 
     guid: str
     project_guid: str
@@ -94,6 +101,7 @@ class Mirror:
     accounts: tuple[str, ...] = ()
     nudge: bool = False
     removed_at: datetime | None = None
+    engine: str = ""
 
     def chooses(self, namespace: str, labels: Mapping[str, str]) -> bool:
         """Whether the secret is to be kept in a namespace."""
@@ -144,10 +152,11 @@ class MirrorPlace:
 
 @dataclass(frozen=True, slots=True)
 class MirrorState:
-    """A mirror and how it fares in each namespace."""
+    """A mirror and how it fares in each namespace of its engine's cluster."""
 
     mirror: Mirror
     places: Sequence[MirrorPlace]
+    engine: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +166,11 @@ class HandedCopy:
     credential: Credential
     address: RegistryAddress
     version: int
+
+
+def allowed_on(allowed: Sequence[str], engine: str) -> Sequence[str]:
+    """Return what of the setting is about an engine: ``ENGINE/NAME``, of the installation's own ``NAME``."""
+    return tuple(text.rpartition("/")[2] for text in allowed if text.rpartition("/")[0] == engine)
 
 
 def may_mirror_into(allowed: Sequence[str], namespace: str) -> bool:

@@ -179,7 +179,8 @@ class InstallationEngines:
     async def remove(self, principal: Principal, name: str, *, force: bool = False) -> None:
         """Forget an engine. What runs there goes on running, and nobody here will end it.
 
-        Raises Conflict while deployments live there, unless ``force``: those then say that it was removed.
+        Raises Conflict while deployments or disks are there, or secrets are mirrored there, unless ``force``:
+        deployments then say that it was removed, and copies of secrets stay behind.
         """
         at = self._clock()
 
@@ -196,6 +197,7 @@ class InstallationEngines:
                     " their containers then go on running and nobody here ends them"
                 )
             _refuse_with_disks(tx, name, force=force)
+            _drop_mirrors(tx, name, force=force)
             tx.engines.remove(name)
             detail = {"left_behind": str(living) if living else ""}
             tx.audit.append(entry_by(principal.user.email, "engine.removed", name, at=at, **detail))
@@ -272,6 +274,17 @@ def _refuse_with_disks(tx: Transaction, name: str, *, force: bool) -> None:
             f"engine {name!r} still has {count}; delete them first, or insist (force): what is on them then"
             " stays there, and is found again once the engine is added under the same name"
         )
+
+
+def _drop_mirrors(tx: Transaction, name: str, *, force: bool) -> None:
+    mirrors = [mirror.guid for mirror in tx.mirrors.all() if mirror.engine == name]
+    if mirrors and not force:
+        raise Conflict(
+            f"secrets are mirrored into engine {name!r}; take the mirrors away first, or insist (force):"
+            " the copies then stay there, and nobody here renews or deletes them"
+        )
+    for guid in mirrors:
+        tx.mirrors.remove(guid)
 
 
 def _projects_by_engine(tx: Transaction) -> dict[str, dict[str, str]]:

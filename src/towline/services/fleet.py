@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from towline.domain.causes import FindingCode
-from towline.domain.engine import EngineAbout, EngineHealth, EngineKeys, EngineRecord
+from towline.domain.engine import EngineAbout, EngineHealth, EngineKeys, EngineKind, EngineRecord
 from towline.domain.errors import EngineFailed, TowlineError
 from towline.domain.findings import Finding
 from towline.ports import Engine, EngineHost, MirrorTarget, OpenEngine
@@ -57,6 +57,7 @@ class _Opened:
     now: OpenEngine
     closing: AsyncExitStack
     watch: asyncio.Task[None] | None = None
+    mirrors: MirrorTarget | None = None
 
 
 class Fleet:
@@ -71,14 +72,21 @@ class Fleet:
         self._bell = bell
         self._clock = clock
         self._opened: dict[str, _Opened] = {}
-        self.mirrors: MirrorTarget | None = None
-        """What keeps mirrors of secrets on the installation's own engine, if anything does."""
         self._coming: dict[str, asyncio.Task[None]] = {}
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def all(self) -> Mapping[str, OpenEngine]:
         """Return all engines in use, by name."""
         return {name: each.now for name, each in self._opened.items()}
+
+    def clusters(self) -> Sequence[str]:
+        """Return the names of the engines in use that are clusters, be it that one could not be opened."""
+        kind = EngineKind.KUBERNETES
+        return [name for name, each in self._opened.items() if each.record.spec.kind is kind]
+
+    def mirror_targets(self) -> Mapping[str, MirrorTarget]:
+        """Return what keeps mirrors of secrets on the engines that can, by their names."""
+        return {name: each.mirrors for name, each in self._opened.items() if each.mirrors is not None}
 
     def record(self, name: str) -> EngineRecord:
         """Return how an engine in use is reached."""
@@ -116,14 +124,12 @@ class Fleet:
             housed = await self._opener(record, keys, closing)
             await housed.start()
             now = OpenEngine(housed.engine, housed.host, EngineHealth(self._clock()))
-            opened = _Opened(record, now, closing)
+            opened = _Opened(record, now, closing, mirrors=housed.mirrors)
             await self._look(opened)
         except BaseException:
             await closing.aclose()
             raise
         self._opened[record.name] = opened
-        if record.name == self.own:
-            self.mirrors = housed.mirrors
         opened.watch = asyncio.create_task(self._watch(opened))
         self._bell.ring()
 

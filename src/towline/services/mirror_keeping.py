@@ -1,6 +1,6 @@
 """Keeping mirrors: what a cluster is to hold follows from the store; every copy goes through the keychain.
 
-The cluster is told what to keep whenever the bell rings, so that a rotated secret reaches all its namespaces
+Each cluster is told what to keep whenever the bell rings, so that a rotated secret reaches all its namespaces
 at once, and a deleted secret or project is taken away there too. A credential that its registry refuses, or
 that has run out, is handed out nowhere: kubelets would try it over and over, and registries ban for that.
 """
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
@@ -34,40 +36,81 @@ log = structlog.get_logger("towline.mirrors")
 LOOK_AGAIN = 30.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A cluster that is being kept as it should be."""
+
+    target: MirrorTarget
+    work: asyncio.Task[None]
+
+
 class MirrorKeeping:
-    """Has one cluster keep what the store asks for, for ever."""
+    """Has clusters keep what the store asks for, for ever.
+
+    ``targets`` tells which there are now, by the names of their engines; ``own`` is the installation's own.
+    """
 
     def __init__(
-        self, *, store: Store, keychain: Keychain, target: MirrorTarget, bell: Bell, clock: Clock
+        self,
+        *,
+        store: Store,
+        keychain: Keychain,
+        targets: Callable[[], Mapping[str, MirrorTarget]],
+        own: str,
+        bell: Bell,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._keychain = keychain
-        self._target = target
+        self._targets = targets
+        self._own = own
         self._bell = bell
         self._clock = clock
+        self._kept: dict[str, _Kept] = {}
 
     async def run(self) -> None:
         """Keep mirrors until cancelled; a cluster without any is not watched."""
         listener = self._bell.listen()
-        while not await self.round():
-            await listener.heard(LOOK_AGAIN)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._target.run(hand_out=self._hand_out, tell=self._tell))
+        try:
             while True:
+                self._attend(await self.round())
                 await listener.heard(LOOK_AGAIN)
-                await self.round()
+        finally:
+            self._attend({})
 
-    async def round(self) -> bool:
-        """Tell the cluster what to keep, forget what it is rid of; return whether there is any mirror."""
+    async def round(self) -> Mapping[str, MirrorTarget]:
+        """Tell clusters what to keep, forget what they are rid of; return those that mirrors name."""
         now = self._clock()
         known = await self._store.read(_known)
-        orders = [order for mirror, secret in known if (order := _order(mirror, secret, now)) is not None]
-        self._target.order(orders)
-        kept = {order.mirror.guid for order in orders}
-        for mirror, _ in known:
-            if mirror.guid not in kept and await self._target.is_clear_of(mirror.guid):
-                await self._forget(mirror.guid)
-        return bool(known)
+        named: dict[str, MirrorTarget] = {}
+        for name, target in self._targets().items():
+            mine = [(mirror, secret) for mirror, secret in known if (mirror.engine or self._own) == name]
+            orders = [order for mirror, secret in mine if (order := _order(mirror, secret, now)) is not None]
+            target.order(orders)
+            kept = {order.mirror.guid for order in orders}
+            for mirror, _ in mine:
+                if mirror.guid not in kept and await target.is_clear_of(mirror.guid):
+                    await self._forget(mirror.guid)
+            if mine or name in self._kept:
+                named[name] = target
+        return named
+
+    def _attend(self, named: Mapping[str, MirrorTarget]) -> None:
+        """Work on these clusters and on no other: an engine may be gone, or be another by now."""
+        for name, kept in tuple(self._kept.items()):
+            if named.get(name) is not kept.target or kept.work.done():
+                kept.work.cancel()
+                del self._kept[name]
+        for name, target in named.items():
+            if name not in self._kept:
+                self._kept[name] = _Kept(target, asyncio.create_task(self._work(name, target)))
+
+    async def _work(self, name: str, target: MirrorTarget) -> None:
+        try:
+            await target.run(hand_out=self._hand_out, tell=self._tell)
+        except Exception:
+            # what happens to one cluster must not end the others' mirrors; it is begun anew by the clock
+            log.exception("mirrors.cluster_failed", engine=name)
 
     async def _forget(self, guid: str) -> None:
         await self._store.write(lambda tx: tx.mirrors.remove(guid))

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from towline.domain.audit import Door
 from towline.domain.credential import IDENTITY_USER
 from towline.domain.errors import Conflict, InvalidInput, NotAllowed, NotFound
-from towline.domain.mirror import MOST_PER_SECRET, Mirror, MirrorState, may_mirror_into
+from towline.domain.mirror import MOST_PER_SECRET, Mirror, MirrorState, allowed_on, may_mirror_into
 from towline.domain.scopes import ScopeKind
 from towline.domain.secret import DockerSecret
 from towline.services.audit import entry
 from towline.services.door_rows import facts_of, refusal_row
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from towline.domain.account import Access
     from towline.domain.mirror import MirrorDraft
@@ -27,31 +27,44 @@ SETTING = "kubernetes_mirror_namespaces"
 class Mirrors:
     """The mirrors of a project's secrets. ``name`` arguments take a secret's name or guid.
 
-    ``allowed`` are the namespaces that the installation's owner lets projects choose from; None: there is no
-    cluster here.
+    ``allowed`` are the namespaces that the installation's owner lets projects choose from, ``clusters`` tells
+    the names of the engines that are clusters, ``own`` is the name of the installation's own engine.
     """
 
     def __init__(
-        self, *, store: Store, bell: Bell, clock: Clock, new_guid: NewGuid, allowed: Sequence[str] | None
+        self,
+        *,
+        store: Store,
+        bell: Bell,
+        clock: Clock,
+        new_guid: NewGuid,
+        allowed: Sequence[str],
+        clusters: Callable[[], Sequence[str]],
+        own: str,
     ) -> None:
         self._store = store
         self._bell = bell
         self._clock = clock
         self._new_guid = new_guid
         self._allowed = allowed
+        self._clusters = clusters
+        self._own = own
 
     @property
-    def is_possible(self) -> bool:
-        """Whether this installation keeps mirrors at all."""
-        return bool(self._allowed)
+    def choices(self) -> Sequence[str]:
+        """The engines in whose clusters a secret may be kept, the one that is taken by itself first."""
+        possible = [name for name in self._clusters() if self._allowed_on(name)]
+        return sorted(possible, key=lambda name: (name != self._own, name))
 
     async def add(self, access: Access, name: str, draft: MirrorDraft, *, peer: str) -> MirrorState:
-        """Keep a secret in namespaces of the cluster from now on.
+        """Keep a secret in namespaces of a cluster from now on.
 
-        Raises NotFound, Conflict where the installation keeps no mirrors, InvalidInput for a namespace that
-        may not be chosen or a secret that no kubelet can use, NotAllowed for a token without the scope.
+        Raises NotFound, Conflict where the installation keeps no mirrors, InvalidInput for an engine or a
+        namespace that may not be chosen or a secret that no kubelet can use, NotAllowed for a token without
+        the scope.
         """
-        self._require_allowed(draft)
+        engine = self._engine_of(draft)
+        self._require_allowed(draft, engine)
         secret = await self._docker_secret(access, name)
         mirror = Mirror(
             self._new_guid("mirror"),
@@ -63,6 +76,7 @@ class Mirrors:
             selector=draft.selector,
             accounts=draft.accounts,
             nudge=draft.nudge,
+            engine="" if engine == self._own else engine,
         )
         facts = facts_of(access, peer, **_told(mirror))
         await self._require_scope(access, secret, facts)
@@ -84,7 +98,7 @@ class Mirrors:
 
         await self._store.write(change)
         self._bell.ring()
-        return MirrorState(mirror, ())
+        return MirrorState(mirror, (), engine)
 
     async def list(self, access: Access, name: str) -> Sequence[MirrorState]:
         """Return a secret's mirrors, the oldest first, those being taken away too; raise NotFound."""
@@ -94,7 +108,9 @@ class Mirrors:
             if record is None:
                 raise NotFound("secret", name)
             mirrors = tx.mirrors.of_secret(record.secret.metadata.guid)
-            return [MirrorState(each, tx.mirrors.places(each.guid)) for each in mirrors]
+            return [
+                MirrorState(each, tx.mirrors.places(each.guid), each.engine or self._own) for each in mirrors
+            ]
 
         return await self._store.read(question)
 
@@ -125,20 +141,41 @@ class Mirrors:
         await self._store.write(change)
         self._bell.ring()
 
-    def _require_allowed(self, draft: MirrorDraft) -> None:
-        if self._allowed is None:
+    def _allowed_on(self, engine: str) -> Sequence[str]:
+        return allowed_on(self._allowed, "" if engine == self._own else engine)
+
+    def _engine_of(self, draft: MirrorDraft) -> str:
+        """Return the engine that is meant: the named one, else the own one, else the only one there is."""
+        known = self._clusters()
+        if not known:
             raise Conflict("this installation has no Kubernetes cluster: secrets are mirrored into one only")
-        if not self._allowed:
+        choices = self.choices
+        if not choices:
             raise Conflict(
                 "this installation lets projects choose no namespaces yet:"
                 f" whoever runs it names them in the setting {SETTING}"
             )
+        rule = f"use one of {', '.join(choices)}"
+        if not draft.engine:
+            if self._own in choices or len(choices) == 1:
+                return choices[0]
+            raise InvalidInput("spec.engine", problem="is missing, and there are several", rule=rule)
+        if draft.engine not in known:
+            problem = f"{draft.engine[:60]!a} is no engine with a Kubernetes cluster"
+            raise InvalidInput("spec.engine", problem=problem, rule=rule)
+        if draft.engine not in choices:
+            problem = f"lets projects choose no namespaces of {draft.engine!r}"
+            raise InvalidInput("spec.engine", problem=problem, rule=f"{rule} ({SETTING})")
+        return draft.engine
+
+    def _require_allowed(self, draft: MirrorDraft, engine: str) -> None:
+        allowed = self._allowed_on(engine)
         for at, namespace in enumerate(draft.namespaces):
-            if not may_mirror_into(self._allowed, namespace):
+            if not may_mirror_into(allowed, namespace):
                 raise InvalidInput(
                     f"spec.namespaces[{at}]",
                     problem=f"{namespace!r} may not be chosen in this installation",
-                    rule=f"choose among {' '.join(self._allowed)} ({SETTING})",
+                    rule=f"choose among {' '.join(allowed)} ({SETTING})",
                 )
 
     async def _docker_secret(self, access: Access, name: str) -> DockerSecret:
@@ -184,4 +221,5 @@ def _told(mirror: Mirror) -> dict[str, str]:
         "selector": mirror.selector.text,
         "accounts": " ".join(mirror.accounts),
         "object": mirror.object_name,
+        "engine": mirror.engine,
     }

@@ -15,13 +15,17 @@ if TYPE_CHECKING:
 
 
 class MirrorSpecIn(msgspec.Struct, rename="camel"):
-    """Where to keep a secret: namespaces by name or label, and the service accounts whose pods use it."""
+    """Where to keep a secret: namespaces by name or label, and the service accounts whose pods use it.
+
+    ``engine`` names the cluster; without it it is the installation's own, or the only one there is.
+    """
 
     namespaces: list[str] | None = None
     namespace_selector: str | None = None
     service_accounts: list[str] | None = None
     secret_name: str | None = None
     nudge: bool | None = None
+    engine: str | None = None
 
 
 class MirrorIn(Inbound):
@@ -46,6 +50,7 @@ class MirrorSpec(msgspec.Struct, rename="camel"):
     service_accounts: list[str]
     secret_name: str
     nudge: bool
+    engine: str
 
 
 class PlaceDocument(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -88,6 +93,7 @@ def draft(body: bytes) -> MirrorDraft:
         accounts=spec.service_accounts or (),
         object_name=spec.secret_name or "",
         nudge=bool(spec.nudge),
+        engine=spec.engine or "",
     )
 
 
@@ -99,7 +105,7 @@ def document(state: MirrorState) -> bytes:
             API_VERSION,
             "SecretMirror",
             MirrorMetadata(mirror.guid, mirror.guid, rfc3339(mirror.created_at)),
-            _spec(mirror),
+            _spec(mirror, state.engine),
             MirrorStatus(
                 "kept" if mirror.removed_at is None else "leaving", [_place(each) for each in state.places]
             ),
@@ -107,13 +113,14 @@ def document(state: MirrorState) -> bytes:
     )
 
 
-def _spec(mirror: Mirror) -> MirrorSpec:
+def _spec(mirror: Mirror, engine: str) -> MirrorSpec:
     return MirrorSpec(
         list(mirror.namespaces),
         mirror.selector.text,
         list(mirror.accounts),
         mirror.object_name,
         nudge=mirror.nudge,
+        engine=engine,
     )
 
 
