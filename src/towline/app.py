@@ -225,14 +225,7 @@ async def _wired(
         reconciling,
         _reproofs(config, services, patient),
         deliveries=_deliveries(services, store=patient, vault=vault, courier=courier, bell=bell),
-        mirrors=MirrorKeeping(
-            store=patient,
-            keychain=keychain,
-            targets=fleet.mirror_targets,
-            own=fleet.own,
-            bell=bell,
-            clock=utc_now,
-        ),
+        mirrors=_mirrors(fleet, store=patient, keychain=keychain, bell=bell),
         courier=courier,
         provider=provider,
         leaving=leaving,
@@ -259,6 +252,11 @@ async def _machine(config: Config, own: str, store: Store) -> str:
 def _reproofs(config: Config, services: Services, store: Store) -> Reproofs:
     batch = BATCH if config.postgresql is None else BATCH_AMONG_OTHERS
     return Reproofs(store=store, proofs=services.proofs, clock=utc_now, batch=batch)
+
+
+def _mirrors(fleet: Fleet, *, store: Store, keychain: StoredKeychain, bell: Bell) -> MirrorKeeping:
+    own, targets = fleet.own, fleet.mirror_targets
+    return MirrorKeeping(store=store, keychain=keychain, targets=targets, own=own, bell=bell, clock=utc_now)
 
 
 def _deliveries(
