@@ -80,14 +80,8 @@ class Mirrors:
         )
         facts = facts_of(access, peer, **_told(mirror))
         await self._require_scope(access, secret, facts)
-        row = entry(
-            access,
-            "mirror.added",
-            secret.metadata.guid,
-            at=self._clock(),
-            door=Door.MIRROR.value,
-            **dict(facts),
-        )
+        at, guid = self._clock(), secret.metadata.guid
+        row = entry(access, "mirror.added", guid, at=at, door=Door.MIRROR.value, **dict(facts))
 
         def change(tx: Transaction) -> None:
             if len(tx.mirrors.of_secret(secret.metadata.guid)) >= MOST_PER_SECRET:
