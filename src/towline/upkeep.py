@@ -19,7 +19,7 @@ from towline.listening import alone_in
 from towline.store.backup_file import BackupFile, write_backup
 from towline.store.keyring import Keyring
 from towline.store.keyring_command import printed_keyring
-from towline.store.moving import claim, copy, finish
+from towline.store.moving import BACKUP, claim, copy, finish
 from towline.store.opening import needing_postgresql
 from towline.store.sealed_values import SealedValues
 from towline.store.sqlite import SqliteStore
@@ -127,7 +127,7 @@ async def _into_postgresql(
 
         def copied() -> None:
             with SqliteEnd.of_file(draft) as source, PostgresEnd.at(address) as target:
-                claim(target, source=f"backup {examined.receipt.sha256}")
+                claim(target, source=f"{BACKUP}{examined.receipt.sha256}")
                 source.begin()
                 copy(source, target, progress=progress)
                 finish(source, target)

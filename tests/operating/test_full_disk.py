@@ -8,30 +8,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from parts.disks import MIB, fill, small_disk
 from parts.images import busybox_layout
 from parts.registry import PASSWORD, USER, RealRegistry, free_port, htpasswd_auth, push, running_registry
 from parts.require import require
 from parts.server import Server, running_server, until
 
-MIB = 1 << 20
 MARK = "86429754"
 BALLAST = 26 * MIB
-
-
-@contextmanager
-def small_disk(place: Path, megabytes: int) -> Iterator[None]:
-    require("root")
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", place], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 @pytest.fixture
@@ -40,19 +28,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
     (tmp_path / "s").mkdir()
     with small_disk(tmp_path / "s" / "data", 24), running_server(tmp_path / "s") as made:
         yield made
-
-
-def fill(folder: Path) -> Path:
-    """Leave no room where ``folder`` is."""
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file:
-        for size in (MIB, 4096, 1):
-            try:
-                while True:
-                    file.write(b"\xff" * size)
-            except OSError:
-                continue
-    return filler
 
 
 def keep(server: Server, name: str) -> tuple[int, dict[str, object]]:

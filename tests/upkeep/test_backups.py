@@ -11,11 +11,12 @@ from pathlib import Path
 
 import installation
 import pytest
-from installation import CANARY, whole
+from installation import ALPHA, CANARY, whole
 
+from parts.postgres import PASSWORD
 from towline import upkeep
-from towline.app import DATABASE
-from towline.config import Config
+from towline.app import DATABASE, store_of
+from towline.config import Config, load
 from towline.domain.errors import BackupDamaged, Conflict, InvalidInput, NotFound, StoreFailed
 from towline.keeping import KEYRING
 from towline.listening import alone_in
@@ -308,3 +309,29 @@ def test_a_restoration_that_is_killed_leaves_an_empty_place_where_the_next_succe
     asyncio.run(restored(tmp_path / "b", new.folder))
     assert sorted(path.name for path in new.folder.iterdir()) == ["lock", DATABASE]
     assert len(rows_of(new.folder)["secrets"]) == MORE_THAN_ONE_REPORT
+
+
+def test_a_restoration_into_postgresql_that_is_killed_is_finished_by_the_same_backup_alone(
+    tmp_path, postgres_address, monkeypatch
+):
+    config = asyncio.run(installation.settled(tmp_path / "old", secrets=MORE_THAN_ONE_REPORT))
+    asyncio.run(kept(config, tmp_path / "b"))
+    asyncio.run(kept(asyncio.run(installation.settled(tmp_path / "another")), tmp_path / "c"))
+    monkeypatch.setenv("TOWLINE_DATABASE", postgres_address.url.replace("@", f":{PASSWORD}@", 1))
+    new = load({"data": str(tmp_path / "new")})
+    killed_in_the_middle("restore", new, tmp_path / "b")
+    with pytest.raises(Conflict, match=r"a restoration that was not finished.*the same backup"):
+        asyncio.run(store_of(new))
+    with pytest.raises(Conflict, match="finish that"):
+        asyncio.run(upkeep.restore(new, tmp_path / "c", progress=quiet))
+    asyncio.run(upkeep.restore(new, tmp_path / "b", progress=quiet))
+
+    async def secrets() -> int:
+        store = await store_of(new)
+        try:
+            assert await store.read(lambda tx: tx.audit.verify()) is None
+            return await store.read(lambda tx: len(tx.secrets.by_name(ALPHA.guid, after="", most=10**6)))
+        finally:
+            await store.close()
+
+    assert asyncio.run(secrets()) == MORE_THAN_ONE_REPORT

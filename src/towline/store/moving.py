@@ -18,6 +18,9 @@ from towline.store.sqlite.schema import Shape, shapes
 UNFINISHED = "store-move"
 """The setting that a target has until a move into it is finished: no server starts on it."""
 
+BACKUP = "backup "
+"""How that setting begins where the source is a backup; its digest follows."""
+
 MOVED = "store-moved-to"
 """The setting that a source has once everything was moved away: no server starts on it."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from towline.domain.errors import Conflict, InvalidInput
 from towline.ports import Bell, HearingBell, Store
 from towline.store.address import DatabaseAddress
-from towline.store.moving import MOVED, UNFINISHED
+from towline.store.moving import BACKUP, MOVED, UNFINISHED
 from towline.store.sqlite import SqliteStore
 
 
@@ -62,6 +62,11 @@ async def hung(local: HearingBell, address: DatabaseAddress | None) -> AsyncIter
 
 async def _check_moves(store: Store) -> None:
     source, target = await store.read(lambda tx: (tx.settings.get(UNFINISHED), tx.settings.get(MOVED)))
+    if source is not None and source.startswith(BACKUP):
+        raise Conflict(
+            f"this database holds a restoration that was not finished, of {source}: run towline admin restore"
+            " with the same backup again, or empty the database"
+        )
     if source is not None:
         raise Conflict(f"this database holds an unfinished move of {source}: run admin migrate-store again")
     if target is not None:
