@@ -388,6 +388,26 @@ async def test_an_engine_that_is_not_there_at_the_start_is_found_later(place: Pl
         shutil.rmtree(folder)
 
 
+async def test_a_daemon_that_was_told_to_end_is_asked_to_change_nothing(place: Place) -> None:
+    lab = DockerLab(place)
+    await lab.engine.close()
+    folder = Path(tempfile.mkdtemp(prefix="towline-tap-"))
+    lab.engine = lab.another(address=EngineAddress.parse(f"unix://{folder}/socket"))
+    try:
+        async with tapped(folder / "socket", before=place.dockerd.socket) as tap:
+            await lab.engine.start()
+            await lab.engine.apply(lab.workload(FOREVER))
+            tap.end_listening()
+            assert len(await lab.engine.inventory()) == 1, "connections that are there still answer"
+            with pytest.raises(EngineFailed) as caught:
+                await lab.engine.apply(replace(lab.workload(FOREVER), deployment_guid="dep-another"))
+            assert caught.value.finding.code is FindingCode.ENGINE_UNREACHABLE
+            assert len(lab.containers()) == 1
+    finally:
+        await lab.close()
+        shutil.rmtree(folder)
+
+
 async def test_an_engine_over_tcp_is_spoken_to_with_tls_both_ways(place: Place, lab: DockerLab) -> None:
     if place.dockerd.folder is None:
         return  # an Engine of somebody else's has no certificates for us

@@ -16,6 +16,12 @@ class Tap:
     def __init__(self, path: Path) -> None:
         self.host = f"unix://{path}"
         self.sent = bytearray()
+        self.server: asyncio.Server | None = None
+
+    def end_listening(self) -> None:
+        """Take no further connection; those that are there go on, as with a daemon that is told to end."""
+        assert self.server is not None
+        self.server.close()
 
     def header(self, name: str) -> list[str]:
         """Return the values of a header, in the order in which they came."""
@@ -36,11 +42,11 @@ async def tapped(path: Path, *, before: str) -> AsyncIterator[Tap]:
             links.add(task)
             task.add_done_callback(links.discard)
 
-    server = await asyncio.start_unix_server(link, str(path))
+    tap.server = await asyncio.start_unix_server(link, str(path))
     try:
         yield tap
     finally:
-        server.close()
+        tap.end_listening()
         for task in links:
             task.cancel()
         await asyncio.gather(*links, return_exceptions=True)

@@ -72,16 +72,17 @@ class Daemon:
     def __init__(self, address: EngineAddress) -> None:
         self.address = address
         self._tunnel = Tunnel(address) if address.by_ssh else None
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        """For questions, whose connections are kept, and for changes, which dial anew each."""
         self._version = ""
         self.is_podman = False
         """Whether podman answers, known from the first answer on; decision 39 says what that changes."""
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
+            await session.close()
         if self._tunnel is not None:
             await self._tunnel.close()
 
@@ -169,7 +170,7 @@ class Daemon:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT)
         data, headers = _sent(body, headers)
         try:
-            async with (await self._opened()).request(
+            async with (await self._opened(method)).request(
                 method, self.address.url + self._version + path, params=query, data=data, headers=headers,
                 timeout=timeout,
             ) as answer:  # fmt: skip
@@ -202,7 +203,7 @@ class Daemon:
         timeout = aiohttp.ClientTimeout(total=patience, sock_connect=_CONNECT)
         data, headers = _sent(body, headers) if content is None else (content, headers)
         try:
-            async with (await self._opened()).request(
+            async with (await self._opened(method)).request(
                 method, self.address.url + path, params=query, data=data, headers=headers, timeout=timeout
             ) as answer:
                 said = await answer.read()
@@ -212,22 +213,30 @@ class Daemon:
             raise _refused(answer.status, said)
         return _decoded(said)
 
-    async def _opened(self) -> aiohttp.ClientSession:
-        """Return what makes requests; raise OSError where the way to the Engine cannot be opened."""
+    async def _opened(self, method: str) -> aiohttp.ClientSession:
+        """Return what makes requests; raise OSError where the way to the Engine cannot be opened.
+
+        A daemon that is told to end listens no more and ends its containers, but goes on answering on
+        connections that it has. Who starts a container over one then leaves a mount behind that the next
+        daemon cannot remove: so changes never take a connection that was there before.
+        """
         if self._tunnel is not None:
             await self._tunnel.up()
-        if self._session is None:
-            self._session = aiohttp.ClientSession(connector=self._connector(), trust_env=False)
-        return self._session
+        is_change = method != "GET"
+        if is_change not in self._sessions:
+            connector = self._connector(is_change=is_change)
+            self._sessions[is_change] = aiohttp.ClientSession(connector=connector, trust_env=False)
+        return self._sessions[is_change]
 
-    def _connector(self) -> aiohttp.BaseConnector:
+    def _connector(self, *, is_change: bool) -> aiohttp.BaseConnector:
         address = self.address
-        if self._tunnel is not None:
-            return aiohttp.UnixConnector(str(self._tunnel.path), limit=0)
-        if address.socket:
-            return aiohttp.UnixConnector(address.socket, limit=0)
+        socket = str(self._tunnel.path) if self._tunnel is not None else address.socket
+        if socket:
+            return aiohttp.UnixConnector(socket, limit=0, force_close=is_change)
         resolver = GuardedResolver(address.guard) if address.guard is not None else None
-        return aiohttp.TCPConnector(limit=0, ssl=address.tls() or True, resolver=resolver)
+        return aiohttp.TCPConnector(
+            limit=0, ssl=address.tls() or True, resolver=resolver, force_close=is_change
+        )
 
 
 @contextmanager
