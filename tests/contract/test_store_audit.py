@@ -161,6 +161,19 @@ async def test_signing_keys_are_kept_newest_first(store):
     await store.write(lambda tx: tx.audit.add_signer("new", sealed + b"!", at=later(2)))
     assert await store.read(lambda tx: tx.audit.signers()) == (("new", sealed + b"!"), ("old", sealed))
     assert (await store.read(lambda tx: tx.keys.uses())) == {"k": {"audit-signer": 2}}
+    await store.write(lambda tx: tx.audit.drop_signer("old"))
+    assert await store.read(lambda tx: tx.audit.signers()) == (("new", sealed + b"!"),)
+    assert (await store.read(lambda tx: tx.keys.uses())) == {"k": {"audit-signer": 1}}
+
+
+async def test_a_statement_may_be_signed_anew_and_no_other_changes(store):
+    first, other = statement(3, b"three"), statement(3, b"three", kind=HEAD)
+    again = replace(first, public_key="another", signature=b"anew")
+    for each in (first, other, again):
+        await store.write(lambda tx, each=each: tx.audit.state(each))
+    assert await store.read(lambda tx: tx.audit.statements()) == (other, first)
+    await store.write(lambda tx: tx.audit.restate(again))
+    assert await store.read(lambda tx: tx.audit.statements()) == (other, again)
 
 
 async def test_the_newest_rows_about_a_subject_come_first(trail):

@@ -5,10 +5,15 @@ import subprocess
 import sys
 
 from parts.server import running_server
+from towline.keeping import KEYRING
 
 
 def audit(data, *words, code=0):
-    command = [sys.executable, "-m", "towline", "admin", "audit", *words, "--data", str(data)]
+    return admin(data, "audit", *words, code=code)
+
+
+def admin(data, *words, code=0):
+    command = [sys.executable, "-m", "towline", "admin", *words, "--data", str(data)]
     ran = subprocess.run(command, capture_output=True, check=False)
     assert ran.returncode == code, ran.stderr.decode()
     return ran.stdout
@@ -33,3 +38,17 @@ def test_a_trail_is_signed_verified_exported_and_verified_elsewhere(tmp_path):
     told = audit(elsewhere, "verify", "--export", str(export), "--public-key", key, code=1)
     assert told.startswith(b"NOT GENUINE: row 2 is missing")
     audit(elsewhere, "verify", "--export", str(export), code=2)
+    lose_the_keyring_and_go_on(server.data, key)
+
+
+def lose_the_keyring_and_go_on(data, key):
+    (data / KEYRING).unlink()
+    admin(data, "keys", "add", "--yes")
+    assert key.encode() in audit(data, "verify", code=1)
+    assert b"audit" in admin(data, "keys", "check", code=1)
+    audit(data, "close", code=2)  # nobody is here to ask
+    assert b"are closed as they stand" in audit(data, "close", "--yes")
+    assert b"cannot be told any more" in audit(data, "verify")
+    left = admin(data, "keys", "check", code=1)
+    assert b"audit" not in left
+    assert b"mine" in left

@@ -344,3 +344,50 @@ def test_whatever_is_changed_in_an_export_is_found(sample, data):
 def test_an_export_by_another_key_is_not_believed(sample):
     _, stranger = SIGNING.new()
     assert "not known" in verified(sample[0], [stranger], SIGNING.check).problem
+
+
+async def test_a_trail_whose_signing_key_is_lost_is_closed_and_goes_on_under_another(store, clock):
+    anchored = []
+    old = trail_on(store, clock)
+    await fill(store, 30)
+    await old.sign()
+    await old.prune(NOON + timedelta(hours=10))
+    [lost] = [await old.public_key()]
+    trail = trail_on(store, clock, vault=SealingVault(Keyring("n", {"n": b"n" * 32})), anchor=anchored.append)
+    assert "not known" in (await trail.verify()).problem
+    assert await trail.lost_signers() == (lost,)
+    closed = await trail.close(actor="admin")
+    assert (closed.seq, anchored) == (30, [closed])
+    await fill(store, 5, begin=31)
+    await trail.sign()
+    report = await trail.verify()
+    assert (report.problem, report.closed_to, report.signed_to) == ("", 30, 36)
+    [noted] = [row.entry for row in await store.read(lambda tx: tx.audit.rows(after=30, most=1))]
+    assert (noted.actor, noted.action) == ("admin", "audit.closed")
+    assert lost in dict(noted.detail)["keys"]
+    with pytest.raises(Conflict, match="nothing to close"):
+        await trail.close(actor="admin")
+    both = (await trail.public_key(), lost)
+    assert (await trail.verify(public_keys=both)).problem == ""
+
+
+async def test_what_is_done_to_closed_rows_afterwards_is_found(store, clock):
+    await fill(store, 10)
+    await trail_on(store, clock).sign()
+    trail = trail_on(store, clock, vault=SealingVault(Keyring("n", {"n": b"n" * 32})))
+    await trail.close(actor="admin")
+    await intrude(store, "UPDATE audit SET body = replace(body, 'user4@', 'nobody@') WHERE seq = 4")
+    await rewrite(store, 4)
+    assert "row 10 is not the one that was signed" in (await trail.verify()).problem
+    await intrude(store, "UPDATE audit_statements SET seq = 3 WHERE kind = 'closed'")
+    assert "statement about row 3 is not genuine" in (await trail.verify()).problem
+
+
+async def test_a_trail_that_does_not_hold_together_is_not_closed(store, clock):
+    await fill(store, 10)
+    await trail_on(store, clock).sign()
+    await intrude(store, "DELETE FROM audit WHERE seq = 5")
+    trail = trail_on(store, clock, vault=SealingVault(Keyring("n", {"n": b"n" * 32})))
+    with pytest.raises(Conflict, match="row 5 is missing"):
+        await trail.close(actor="admin")
+    assert len(await trail.lost_signers()) == 1

@@ -28,6 +28,7 @@ examples:
   towline admin audit export --since 2026-01-01 > audit.jsonl
   towline admin audit key > audit.pub
   towline admin audit verify --export audit.jsonl --public-key HEX
+  towline admin audit close
 """
 _BROKEN = 1
 _CANNOT_TELL = 8
@@ -58,6 +59,8 @@ def configure(commands: flags.Verbs) -> None:
     export.add_argument("--until", metavar="TIME", default="", help="the rows from before this moment")
     _verb(group, "key", _key, "print the public key that statements are signed by")
     _verb(group, "sign", _sign, "sign a statement about the newest row now")
+    close = _verb(group, "close", _close, "after the signing key was lost: go on under another one")
+    flags.yes(close)
 
 
 def _verb(group: flags.Verbs, name: str, do: Verb, summary: str) -> argparse.ArgumentParser:
@@ -131,6 +134,20 @@ async def _sign(_: argparse.Namespace, trail: AuditTrail) -> int:
     return 0
 
 
+async def _close(args: argparse.Namespace, trail: AuditTrail) -> int:
+    lost = await trail.lost_signers()
+    if lost:
+        flags.confirm(
+            args,
+            f"The keyring does not open the key {' '.join(lost)}, which signed the audit trail. Close its"
+            " part? From then on nobody can tell here what was done to those rows before now; who kept the"
+            " public key still can. The key is let go of: do not do this where the keyring may come back.",
+        )
+    statement = await trail.close(actor="admin")
+    say(f"rows up to {statement.seq} are closed as they stand; from here on {statement.public_key} signs")
+    return 0
+
+
 def _told(report: Report, output: str) -> int:
     stale = _is_stale(report)
     if output == "json":
@@ -141,6 +158,7 @@ def _told(report: Report, output: str) -> int:
             "last" if not report.problem else "first_bad": report.seq,
             "signed_to": report.signed_to,
             "unsigned": report.unsigned,
+            "closed_to": report.closed_to,
             "problem": report.problem,
         }
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
@@ -149,6 +167,11 @@ def _told(report: Report, output: str) -> int:
     else:
         stretch = f"{report.first} to {report.seq}, signed up to {report.signed_to}"
         say(f"{report.rows} rows hold together: {stretch}")
+        if report.closed_to:
+            say(
+                f"rows up to {report.closed_to} were signed by a key that was lost: what was done to them"
+                " before they were closed cannot be told any more"
+            )
     if stale and not report.problem:
         tell(
             f"the last {report.unsigned} rows are older than an hour and not signed: either no server ran, or"

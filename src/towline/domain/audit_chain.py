@@ -2,8 +2,9 @@
 
 A statement says: the rows from ``first`` on, of which the one before has the hash ``before``, lead to the
 row ``seq`` with the hash ``hash``. It is signed by Ed25519 (RFC 8032); public keys are in hexadecimal.
-Three kinds are made: ``head`` every few minutes, ``pruned`` in place of rows that were deleted by rule, and
-``export`` at the end of an export.
+Four kinds are made: ``head`` every few minutes, ``pruned`` in place of rows that were deleted by rule,
+``export`` at the end of an export, and ``closed`` where a signing key was lost: what that key signed up to
+there is not judged any more, and the rows are vouched for as they stood when it was closed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from datetime import datetime
 from towline.domain.audit import GENESIS, AuditEntry
 
 FORM = "towline-audit-1"
-HEAD, PRUNED, EXPORT = "head", "pruned", "export"
+HEAD, PRUNED, EXPORT, CLOSED = "head", "pruned", "export", "closed"
 
 Check = Callable[[str, bytes, bytes], bool]
 """Whether under a public key this message has that signature."""
@@ -55,7 +56,8 @@ class Report:
     """What a walk over the trail found.
 
     ``problem`` is empty where all fits; ``seq`` is then the last row, else the first that does not fit or is
-    missing. ``rows`` were looked at; those after ``signed_to`` no statement covers yet.
+    missing. ``rows`` were looked at; those after ``signed_to`` no statement covers yet. Those up to
+    ``closed_to`` were signed by a key that is lost: what was done to them before cannot be told any more.
     """
 
     rows: int
@@ -64,6 +66,7 @@ class Report:
     signed_to: int
     problem: str = ""
     oldest_unsigned: datetime | None = None
+    closed_to: int = 0
 
     @property
     def unsigned(self) -> int:
@@ -150,3 +153,9 @@ def newest_pruned(statements: Iterable[Statement]) -> Statement | None:
     """Return the statement that stands in place of all rows that were pruned."""
     pruned = [each for each in statements if each.kind == PRUNED]
     return max(pruned, key=lambda each: each.seq) if pruned else None
+
+
+def closed_to(statements: Iterable[Statement], trusted: Collection[str], check: Check) -> int:
+    """Return up to which row the statements of lost keys are not judged: 0 where nothing was closed."""
+    genuine = (each for each in statements if each.kind == CLOSED and not refuted(each, trusted, check))
+    return max((each.seq for each in genuine), default=0)

@@ -81,6 +81,9 @@ class AuditRows(Protocol):
     def state(self, statement: Statement) -> None:
         """Keep a signed statement; one of the same kind about the same row stays as it is."""
 
+    def restate(self, statement: Statement) -> None:
+        """Put a signed statement in place of the one of the same kind about the same row."""
+
     def statements(self) -> Sequence[Statement]:
         """Return all statements in order of the rows that they end with."""
 
@@ -92,6 +95,9 @@ class AuditRows(Protocol):
 
     def add_signer(self, public_key: str, sealed: bytes, *, at: datetime) -> None:
         """Keep a key that statements are signed by: its public half, and the private one sealed."""
+
+    def drop_signer(self, public_key: str) -> None:
+        """Let go of a key that statements were signed by."""
 
     def signers(self) -> Sequence[tuple[str, bytes]]:
         """Return all signing keys, the newest first: public, and private sealed."""

@@ -16,10 +16,21 @@ from typing import TYPE_CHECKING
 import structlog
 
 from towline.domain.audit import GENESIS
-from towline.domain.audit_chain import EXPORT, HEAD, PRUNED, Report, Statement, Walk, newest_pruned
+from towline.domain.audit_chain import (
+    CLOSED,
+    EXPORT,
+    HEAD,
+    PRUNED,
+    Report,
+    Statement,
+    Walk,
+    closed_to,
+    newest_pruned,
+)
 from towline.domain.audit_export import end_line, head_line, row_line
 from towline.domain.errors import Conflict, KeysUnreachable, SealBroken
 from towline.ports import Binding
+from towline.services.audit import entry_by
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -120,11 +131,14 @@ class AuditTrail:
         this installation's keyring opens. ``anchors`` are statements that were kept elsewhere.
         """
         trusted = tuple(public_keys) or await self._own_keys()
-        statements = await self._statements()
+        every = await self._statements()
+        floor = closed_to(every, trusted, self._signing.check)
+        statements = [each for each in every if each.seq > floor or each.public_key in trusted]
+        anchors = [each for each in anchors if each.seq > floor or each.public_key in trusted]
         pruned = newest_pruned(statements)
         walk = Walk(after=pruned.seq, before=pruned.hash) if pruned else Walk()
         if pruned is not None and not walk.compare(pruned, trusted, self._signing.check):
-            return walk.report()
+            return replace(walk.report(), closed_to=floor)
         start = walk.place[0]
         expected = sorted(
             (each for each in (*statements, *anchors) if each.seq > start), key=lambda each: each.seq
@@ -134,7 +148,44 @@ class AuditTrail:
         walk.missing(total, "the database once had them")
         if expected and not walk.problem:
             walk.missing(expected[-1].seq, "a statement was signed about them")
-        return walk.report()
+        return replace(walk.report(), closed_to=floor)
+
+    async def lost_signers(self) -> Sequence[str]:
+        """Return the public keys whose private halves the keyring does not open any more."""
+        own = await self._own_keys()
+        known = await self._store.read(lambda tx: tx.audit.signers())
+        return tuple(public_key for public_key, _ in known if public_key not in own)
+
+    async def close(self, *, actor: str) -> Statement:
+        """Close the part of the trail that lost keys signed, and go on under another; return the statement.
+
+        The lost keys are let go of. Raises Conflict where none is lost, or the rows do not hold together.
+        """
+        lost = await self.lost_signers()
+        if not lost:
+            raise Conflict("no key that signed the audit trail is lost: there is nothing to close")
+        pruned = newest_pruned(await self._statements())
+        walk, _ = await self._walked(Walk(after=pruned.seq, before=pruned.hash) if pruned else Walk())
+        if walk.problem:
+            raise Conflict(f"the audit trail is not closed: {walk.problem}")
+        signer, (seq, digest), at = await self._signer(), walk.place, self._clock()
+        statement = self._statement(signer, CLOSED, first=1, before=GENESIS, seq=seq, digest=digest)
+        again = pruned and self._statement(
+            signer, PRUNED, first=1, before=GENESIS, seq=pruned.seq, digest=pruned.hash
+        )
+
+        def change(tx: Transaction) -> None:
+            tx.audit.state(statement)
+            if again is not None and pruned is not None and pruned.public_key in lost:
+                tx.audit.restate(again)
+            for public_key in lost:
+                tx.audit.drop_signer(public_key)
+            facts = {"rows": str(seq), "keys": " ".join(lost)}
+            tx.audit.append(entry_by(actor, "audit.closed", signer.public_key, at=at, **facts))
+
+        await self._store.write(change)
+        await asyncio.to_thread(self._anchor, statement)
+        return statement
 
     async def export(
         self, *, since: datetime | None = None, until: datetime | None = None

@@ -107,6 +107,28 @@ class Audit:
             ),
         )
 
+    def restate(self, statement: Statement) -> None:
+        """Replace a statement; see the port. Signing it anew changes nothing about the rows."""
+        self._connection.execute(
+            "UPDATE audit_statements"
+            " SET first = ?, before = ?, hash = ?, at = ?, public_key = ?, signature = ?"
+            " WHERE seq = ? AND kind = ?",
+            (
+                statement.first,
+                statement.before,
+                statement.hash,
+                statement.at.isoformat(),
+                statement.public_key,
+                statement.signature,
+                statement.seq,
+                statement.kind,
+            ),
+        )
+
+    def drop_signer(self, public_key: str) -> None:
+        """Let go of a signing key; see the port."""
+        self._connection.execute("DELETE FROM audit_signers WHERE public_key = ?", (public_key,))
+
     def statements(self) -> Sequence[Statement]:
         """Return all statements in order of the rows that they end with."""
         rows = self._connection.execute(
