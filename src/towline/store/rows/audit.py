@@ -94,35 +94,17 @@ class Audit:
         """Keep a statement; one that is there already stays."""
         self._connection.execute(
             "INSERT INTO audit_statements (seq, kind, first, before, hash, at, public_key, signature)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (seq, kind) DO NOTHING",
-            (
-                statement.seq,
-                statement.kind,
-                statement.first,
-                statement.before,
-                statement.hash,
-                statement.at.isoformat(),
-                statement.public_key,
-                statement.signature,
-            ),
+            " VALUES (:seq, :kind, :first, :before, :hash, :at, :public_key, :signature)"
+            " ON CONFLICT (seq, kind) DO NOTHING",
+            _cells(statement),
         )
 
     def restate(self, statement: Statement) -> None:
         """Replace a statement; see the port. Signing it anew changes nothing about the rows."""
         self._connection.execute(
-            "UPDATE audit_statements"
-            " SET first = ?, before = ?, hash = ?, at = ?, public_key = ?, signature = ?"
-            " WHERE seq = ? AND kind = ?",
-            (
-                statement.first,
-                statement.before,
-                statement.hash,
-                statement.at.isoformat(),
-                statement.public_key,
-                statement.signature,
-                statement.seq,
-                statement.kind,
-            ),
+            "UPDATE audit_statements SET first = :first, before = :before, hash = :hash, at = :at,"
+            " public_key = :public_key, signature = :signature WHERE seq = :seq AND kind = :kind",
+            _cells(statement),
         )
 
     def drop_signer(self, public_key: str) -> None:
@@ -177,6 +159,19 @@ def _chained(row: Row) -> ChainedRow:
     if entry is not None and (entry.project_guid, entry.subject) != (project_guid, subject):
         entry = None
     return ChainedRow(seq, entry, kept)
+
+
+def _cells(statement: Statement) -> dict[str, object]:
+    return {
+        "seq": statement.seq,
+        "kind": statement.kind,
+        "first": statement.first,
+        "before": statement.before,
+        "hash": statement.hash,
+        "at": statement.at.isoformat(),
+        "public_key": statement.public_key,
+        "signature": statement.signature,
+    }
 
 
 def _statement(row: Row) -> Statement:
