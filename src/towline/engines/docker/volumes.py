@@ -185,11 +185,13 @@ class Volumes:
             if refused.status != _GONE:
                 raise
             return None
-        with tarfile.open(fileobj=io.BytesIO(read)) as archive:
-            found = archive.next()
-        if found is None:
-            return None
-        return found, read[found.offset_data : found.offset_data + found.size]
+        try:
+            with tarfile.open(fileobj=io.BytesIO(read)) as archive:
+                found = archive.next()
+        except tarfile.TarError as error:
+            detail = f"what the Engine sends of {path} is no archive"
+            raise EngineFailed(Finding(FindingCode.ENGINE_ERROR, detail)) from error
+        return None if found is None else (found, read[found.offset_data : found.offset_data + found.size])
 
     async def _is_there(self, path: str) -> bool:
         try:
