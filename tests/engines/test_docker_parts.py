@@ -16,7 +16,7 @@ from towline.domain.deployment import LayerProgress
 from towline.domain.errors import InvalidInput
 from towline.domain.image import ImageReference
 from towline.domain.package import Limits, LivenessProbe, RestartPolicy
-from towline.domain.workload import ReplicaState, Workload
+from towline.domain.workload import Mount, ReplicaState, Workload
 from towline.engines.docker import document, facts, places, pulls, refusals
 from towline.engines.docker.address import EngineAddress
 from towline.engines.docker.facts import Seen
@@ -237,6 +237,16 @@ def test_a_command_of_a_probe_becomes_the_engines_health_check() -> None:
         "Retries": 4,
     }
     assert made()["Healthcheck"] == {"Test": ["NONE"]}
+
+
+def test_a_disk_is_a_labelled_volume_of_which_a_folder_may_be_mounted() -> None:
+    mounts = (Mount("disk-a", "/data"), Mount("disk-a", "/data/in", sub_path="app/db"))
+    whole, inner = made(mounts=mounts)["HostConfig"]["Mounts"]
+    assert (whole["Type"], whole["Source"], whole["Target"]) == ("volume", "towline-abc.disk-a", "/data")
+    labels = {"io.towline.installation": "abc", "io.towline.disk": "disk-a"}
+    assert whole["VolumeOptions"] == {"NoCopy": True, "Labels": labels}
+    assert (inner["Target"], inner["VolumeOptions"]["Subpath"]) == ("/data/in", "app/db")
+    assert "Mounts" not in made()["HostConfig"]
 
 
 def frame(stream: int, second: int, text: str) -> bytes:

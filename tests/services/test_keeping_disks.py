@@ -13,6 +13,8 @@ from towline.domain.errors import Conflict, InvalidInput, NotFound
 from towline.domain.findings import Finding
 from towline.domain.listing import LabelSelector, Page
 from towline.domain.package import Executable
+from towline.ports import Transaction
+from towline.services.disks import refuse_disks_of
 
 
 @pytest.fixture
@@ -202,3 +204,45 @@ async def test_what_is_on_a_disk_is_told_as_far_as_the_engine_does(packed: World
 async def test_a_project_with_disks_is_not_deleted(packed: World) -> None:
     with pytest.raises(Conflict, match="still has disks"):
         await packed.projects.delete(packed.access.principal, packed.access.project.guid)
+
+
+async def test_a_page_of_disks_in_a_state_is_full_while_there_are_more(packed: World) -> None:
+    for name in ("b", "c", "d"):
+        await packed.disks.create(packed.access, DiskDraft(name, 4))
+    await packed.deployments.create(packed.access, wants(at(disk="b")))
+
+    async def page(after: int, state: DiskState) -> tuple[list[str], int | None]:
+        asked = Page(after=after, limit=2)
+        listing = await packed.disks.list(packed.access, asked, selector=LabelSelector(), states=[state])
+        return [view.disk.name for view in listing.items], listing.next
+
+    names, following = await page(0, DiskState.AVAILABLE)
+    assert names == ["data", "c"]
+    assert following is not None
+    assert (await page(following, DiskState.AVAILABLE))[0] == ["d"]
+    assert (await page(0, DiskState.BOUND))[0] == ["b"]
+    assert await page(0, DiskState.FAILED) == ([], None)
+
+
+async def test_a_deployment_lives_on_the_machine_of_its_disks(packed: World) -> None:
+    for name, machine in (("one", "there"), ("two", "elsewhere")):
+        guid = (await packed.disks.create(packed.access, DiskDraft(name, 4))).disk.guid
+
+        def place(tx: Transaction, guid: str = guid, machine: str = machine) -> None:
+            tx.disks.place(guid, engine="embedded", machine=machine)
+
+        await packed.store.write(place)
+    with pytest.raises(InvalidInput, match="is on the machine 'elsewhere'"):
+        await packed.deployments.create(packed.access, wants(at("/a", disk="one"), at("/b", disk="two")))
+    made = await packed.deployments.create(packed.access, wants(at(disk="one"), at("/new", disk="data")))
+    assert await packed.store.read(lambda tx: tx.deployments.machine_of(made.guid)) == "there"
+    assert (await packed.disks.get(packed.access, "data")).disk.machine == "there"
+    with pytest.raises(InvalidInput, match="is on the machine 'elsewhere'"):
+        await packed.deployments.update(packed.access, "talker-1", wants(at(disk="two")))
+
+
+async def test_the_own_engine_is_not_changed_while_disks_are_there(packed: World) -> None:
+    await packed.disks.create(packed.access, DiskDraft("here", 4, engine="embedded"))
+    with pytest.raises(InvalidInput, match="was embedded, and 1 disk lives there"):
+        await packed.store.read(lambda tx: refuse_disks_of(tx, "embedded"))
+    await packed.store.read(lambda tx: refuse_disks_of(tx, "docker"))

@@ -82,8 +82,9 @@ class Deployments:
                 labels=draft.labels,
                 engine=chosen_engine(tx, access.project.guid, asked, own=self._engines.own),
             )
-            here = self._machine if deployment.engine == self._engines.own else ""
-            here = volumes.bind(tx, mounted, deployment, own=self._engines.own, machine=here)
+            is_own = deployment.engine == self._engines.own
+            here = volumes.machine_asked(mounted, here=self._machine) if is_own else ""
+            volumes.bind(tx, mounted, deployment, machine=here)
             tx.deployments.add(deployment, due=at, machine=here)
             tx.audit.append(_row(access, "deployment.created", deployment))
             return deployment
@@ -110,8 +111,7 @@ class Deployments:
             mounted = volumes.asked_for(tx, access, draft, own_guid=present.guid)
             wished = present.wished_again(_wish(tx, access, draft, mounted), labels=draft.labels, at=at)
             if mounted:
-                here = tx.deployments.machine_of(present.guid)
-                volumes.bind(tx, mounted, wished, own=self._engines.own, machine=here)
+                volumes.bind(tx, mounted, wished, machine=tx.deployments.machine_of(present.guid))
             tx.deployments.wish(wished, due=at)
             tx.audit.append(_row(access, "deployment.updated", wished))
             return wished

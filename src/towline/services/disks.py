@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 from towline.domain.disk import NOT_RUNNING, Disk, DiskState, DiskView
 from towline.domain.errors import Conflict, EngineFailed, InvalidInput, NotFound
-from towline.domain.listing import Listing
+from towline.domain.listing import Listing, Page
 from towline.services.audit import entry
 from towline.services.engine_choice import chosen_engine, engine_names
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from datetime import datetime
 
     from towline.domain.account import Access
     from towline.domain.audit import AuditEntry
     from towline.domain.disk import DiskDraft
-    from towline.domain.listing import LabelSelector, Page
+    from towline.domain.listing import LabelSelector
     from towline.ports import Bell, Clock, Engines, NewGuid, Store, Transaction
 
 LOOK_SECONDS = 2.0
@@ -94,15 +94,17 @@ class Disks:
         names: Sequence[str] = (),
         states: Collection[DiskState] = (),
     ) -> Listing[DiskView]:
-        """Return a page in order of creation; with ``states`` only what of it is in one of them."""
+        """Return a page in order of creation, of those in one of ``states`` where any are given."""
+
+        def views(tx: Transaction, part: Page) -> Listing[DiskView]:
+            known = engine_names(tx, own=self._engines.own)
+            found = tx.disks.page(access.project.guid, part, selector=selector, names=names)
+            return Listing(tuple(viewed(disk, known) for disk in found.items), found.next)
 
         def question(tx: Transaction) -> Listing[DiskView]:
-            known = engine_names(tx, own=self._engines.own)
-            listing = tx.disks.page(access.project.guid, page, selector=selector, names=names)
-            views = (viewed(disk, known) for disk in listing.items)
-            return Listing(tuple(view for view in views if not states or view.state in states), listing.next)
+            return _filled(lambda part: views(tx, part), page, states) if states else views(tx, page)
 
-        look = self._store.survey if selector.required else self._store.read
+        look = self._store.survey if selector.required or states else self._store.read
         return await look(question)
 
     async def delete(self, access: Access, name: str) -> None:
@@ -149,6 +151,20 @@ def viewed(disk: Disk, engines: Collection[str]) -> DiskView:
     if disk.holder is not None:
         return DiskView(disk, DiskState.BOUND)
     return DiskView(disk, DiskState.RELEASED if disk.users else DiskState.AVAILABLE)
+
+
+def _filled(
+    views: Callable[[Page], Listing[DiskView]], page: Page, states: Collection[DiskState]
+) -> Listing[DiskView]:
+    """Return a page of those in one of ``states``; clients take one that is not full for the last."""
+    found: list[DiskView] = []
+    after: int | None = page.after
+    last: int | None = None
+    while after is not None and len(found) < page.limit:
+        one = views(Page(after=after, limit=1))
+        after, last = one.next, one.next or last
+        found += (view for view in one.items if view.state in states)
+    return Listing(tuple(found), last if found else None)
 
 
 def refuse_disks_of(tx: Transaction, engine: str) -> None:

@@ -69,23 +69,21 @@ def engine_asked(mounted: Sequence[Mounted], draft: DeploymentDraft) -> str:
     return draft.engine or next((disk.engine for _, disk in mounted if disk.engine), "")
 
 
-def bind(
-    tx: Transaction, mounted: Sequence[Mounted], deployment: Deployment, *, own: str, machine: str
-) -> str:
-    """Let the disks live where the deployment does, those that live nowhere yet; return the machine.
+def machine_asked(mounted: Sequence[Mounted], *, here: str) -> str:
+    """Return the machine on which a new deployment on the own engine is to live: its disks', else here."""
+    return next((disk.machine for _, disk in mounted if disk.machine), here)
 
-    ``machine`` is where it lives unless its disks are elsewhere. Raises InvalidInput for a disk that is on
-    another engine.
+
+def bind(tx: Transaction, mounted: Sequence[Mounted], deployment: Deployment, *, machine: str) -> None:
+    """Let the disks live where the deployment does, those that live nowhere yet.
+
+    Raises InvalidInput for a disk that is on another engine, or on another machine than ``machine``.
     """
-    here = machine
-    if deployment.engine == own:
-        here = next((disk.machine for _, disk in mounted if disk.machine), machine)
     for at, (_, disk) in enumerate(mounted):
-        if disk.engine and (disk.engine, disk.machine) != (deployment.engine, here):
+        if disk.engine and (disk.engine, disk.machine) != (deployment.engine, machine):
             raise _elsewhere(disk, deployment, at=at)
         if not disk.engine:
-            tx.disks.place(disk.guid, engine=deployment.engine, machine=here)
-    return here
+            tx.disks.place(disk.guid, engine=deployment.engine, machine=machine)
 
 
 def _of_executable(volume: Volume, names: Sequence[str], *, at: int) -> Volume:

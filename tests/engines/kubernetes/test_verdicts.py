@@ -9,6 +9,7 @@ import pytest
 from parts import recorded
 from towline.domain.causes import FindingCode as F
 from towline.domain.workload import ReplicaState as S
+from towline.engines.kubernetes import texts
 from towline.engines.kubernetes.seen import Involved, Metadata, SeenEvent
 from towline.engines.kubernetes.signs import Signs
 
@@ -178,3 +179,16 @@ def test_an_end_right_after_a_failed_probe_is_the_probes_also_where_the_kubelet_
             )
         )
     assert ("main" in signs.kills) is is_for_it
+
+
+@pytest.mark.parametrize(
+    ("said", "is_about"),
+    [
+        ("0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims.", True),
+        ('0/1 nodes are available: persistentvolumeclaim "disk-a" not found.', True),
+        ("0/2 nodes are available: 2 node(s) had volume node affinity conflict.", True),
+        ("0/3 nodes are available: 3 Insufficient memory.", False),
+    ],
+)
+def test_a_pod_that_waits_for_its_volumes_is_told_from_one_without_room(said, is_about):
+    assert texts.is_about_volumes(said) == is_about
