@@ -154,6 +154,22 @@ async def test_a_volume_that_a_killed_process_did_not_finish_is_put_right(
     assert kept["Name"] == volume
 
 
+async def test_what_served_runs_again_where_the_updates_disk_cannot_be_prepared(
+    place: Place, lab: DockerLab
+) -> None:
+    await lab.engine.apply(lab.workload(FOREVER))
+    volume = f"towline-{lab.installation}.{DISK}"
+    labels = {"io.towline.installation": lab.installation}
+    options = {"type": "none", "device": "/no/such/folder", "o": "bind"}
+    made = {"Name": volume, "Driver": "local", "DriverOpts": options, "Labels": labels}
+    place.dockerd.ask("POST", "/volumes/create", made)
+    update = lab.workload(FOREVER, generation=2, exclusive=True, mounts=(Mount(DISK, "/data", uid=7),))
+    with pytest.raises(EngineFailed):
+        await lab.engine.apply(update)
+    assert await up(lab.engine) == [1]
+    place.dockerd.ask("DELETE", f"/containers/{volume}.folders?force=1")
+
+
 async def test_a_folder_of_a_disk_takes_an_engine_that_knows_them(lab: DockerLab) -> None:
     inner = (Mount(DISK, "/data", sub_path="app/db"),)
     workload = lab.workload(FOREVER, mounts=inner)

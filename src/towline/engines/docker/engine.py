@@ -282,7 +282,8 @@ class DockerEngine:
         by_name = {executable.name: executable for executable in workload.executables}
         network = await self._network_of_containers() if missing else ""
         for name in dict.fromkeys(place.executable for place in missing):
-            await self._volumes.prepare(by_name[name])
+            with translated():  # the failure that lets what was ended for this start run again
+                await self._volumes.prepare(by_name[name])
         for place in missing:
             executable = by_name[place.executable]
             await to_the_end(self._start(place, workload=workload, executable=executable, network=network))

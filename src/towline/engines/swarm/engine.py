@@ -274,7 +274,8 @@ class SwarmEngine:
     async def _make(self, workload: Workload, executable: WorkloadExecutable) -> None:
         here, disks_on = await self._here(), await self._disks_on(workload)
         if executable.mounts:
-            await self._disks.prepare(executable, node=disks_on, here=here)
+            with translated():  # the failure that lets what was ended for this start run again
+                await self._disks.prepare(executable, node=disks_on, here=here)
         asked = document.service(
             self._installation,
             workload,
