@@ -228,6 +228,25 @@ async def test_a_log_is_text_whatever_is_in_it(jane, world):
     await jane.see("/deployments/talker/logs?replica=9", status=400)
 
 
+async def test_the_log_of_the_run_before_is_shown_where_it_is_kept(jane, world):
+    guid = await world.deployed("talker", image=IMAGE, secret="pull")
+    path = "/deployments/talker/logs"
+    assert 'id="run"' not in await jane.see(path)
+    await jane.see(f"{path}?run=before", status=400)
+    world.engine.name = "kubernetes"
+    assert '<option value="before">The one before</option>' in await jane.see(path)
+    assert "There was no run before the present one." in await jane.see(f"{path}?run=before")
+    world.engine.earlier[guid, "app"] = b"- all is lost\n"
+    page = await jane.see(f"{path}?run=before&executable=app")
+    assert '<option value="before" selected>' in page
+    assert 'aria-label="Log of app, the run before the present one"' in page
+    assert ">- all is lost\n</div>" in page
+    assert "data-stream" not in page, "it has ended: nothing is followed"
+    answer = await jane.client.get(f"{jane.home}/deployments/talker/log?executable=app&run=before&download")
+    assert answer.text == "- all is lost\n"
+    assert "talker-app-0-before.log" in answer.headers["content-disposition"]
+
+
 async def test_the_trail_is_searched_and_paged(jane, world):
     page = await jane.see("/audit?q=secret.created")
     assert page.count("<code>secret.created</code>") == 1

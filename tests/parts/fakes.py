@@ -346,14 +346,16 @@ class FakeEngine:
 
     ``fails`` makes the next calls of ``apply`` raise; ``hold`` keeps ``apply`` from ending until it is
     set again with ``release``; ``stuck`` is what ``roll_back`` raises while it is set. ``applied`` are all
-    workloads asked for, ``started`` counts starts.
+    workloads asked for, ``started`` counts starts. ``earlier`` holds logs of runs before, by deployment and
+    executable, which an engine named ``kubernetes`` tells apart.
     """
 
     def __init__(
         self, *, clock: Callable[[], datetime], name: str = "fake", platform: Platform = LINUX
     ) -> None:
         self._clock = clock
-        self._name = name
+        self.name = name
+        self.earlier: dict[tuple[str, str], bytes] = {}
         self.platform = platform
         self._containers: dict[_Key, _Container] = {}
         self._observers: set[asyncio.Queue[Fact]] = set()
@@ -370,10 +372,6 @@ class FakeEngine:
         self.identities: tuple[str, ...] = ()
         self.images: tuple[KeptImage, ...] = ()
         self.disks: dict[str, int] = {}
-
-    @property
-    def name(self) -> str:
-        return self._name
 
     async def about(self) -> EngineAbout:
         self._answer()
@@ -456,10 +454,16 @@ class FakeEngine:
         timestamps: bool = False,
         previous: bool = False,
     ) -> AsyncIterator[bytes]:
-        refuse_previous(previous=previous)
+        refuse_previous(previous=previous and self.name != EngineKind.KUBERNETES)
+        if previous:
+            return self._before(deployment_guid, executable)
         return self._log(
             deployment_guid, executable, replica=replica, follow=follow, tail=tail, timestamps=timestamps
         )
+
+    async def _before(self, deployment_guid: str, executable: str) -> AsyncIterator[bytes]:
+        if (deployment_guid, executable) in self.earlier:
+            yield self.earlier[deployment_guid, executable]
 
     async def _log(
         self,

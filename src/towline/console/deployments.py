@@ -42,6 +42,7 @@ LABELS = {
     "execName": "Executable",
 }
 TAIL = 1000
+_RUN, _BEFORE = "run", "before"
 _STEPS = (Phase.IN_PROGRESS, Phase.PROVISIONING, Phase.SUCCEEDED)
 
 
@@ -154,7 +155,8 @@ class DeploymentsPages:
         replica = _whole(query.get("replica", "0"))
         chunks = await self._log(visit, executable, replica, follow=False, timestamps=True)
         text = b"".join([chunk async for chunk in chunks]).decode(errors="replace")
-        place = f"executable={executable}&replica={replica}"
+        is_before = query.get(_RUN) == _BEFORE
+        place = f"executable={executable}&replica={replica}{f'&{_RUN}={_BEFORE}' if is_before else ''}"
         values = {
             "deployment": deployment,
             "executable": executable,
@@ -162,6 +164,8 @@ class DeploymentsPages:
             "text": text,
             "stream": f"{visit.at('deployments', deployment.name, 'log')}?{place}",
             "tail": TAIL,
+            "is_before": is_before,
+            "has_runs": self._room.services.deployments.tells_runs_apart(deployment),
         }
         return await visit.page("logs.html", values, section=SECTION)
 
@@ -181,7 +185,8 @@ class DeploymentsPages:
         )
         headers = dict(HEADERS)
         if whole:
-            file = f"{request.path_params['name']}-{executable or 'first'}-{replica}.log"
+            run = f"-{_BEFORE}" if query.get(_RUN) == _BEFORE else ""
+            file = f"{request.path_params['name']}-{executable or 'first'}-{replica}{run}.log"
             headers["Content-Disposition"] = f'attachment; filename="{file}"'
         ending = self._room.leaving.cutting(chunks)
         return StreamingResponse(ending, media_type="text/plain", headers=headers)
@@ -214,6 +219,7 @@ class DeploymentsPages:
             follow=follow,
             tail=tail,
             timestamps=timestamps,
+            previous=visit.request.query_params.get(_RUN) == _BEFORE,
         )
 
     async def _found(self, visit: Visit) -> Deployment:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from towline.domain.deployment import Deployment, Wish
-from towline.domain.engine import ENGINE_LABEL, not_there
+from towline.domain.engine import ENGINE_LABEL, EngineKind, not_there
 from towline.domain.errors import EngineFailed, InvalidInput, NotFound
 from towline.domain.package import RestartPolicy, Runtime
 from towline.services import volumes
@@ -129,6 +129,11 @@ class Deployments:
             return stopped
 
         return await self._written(change)
+
+    def tells_runs_apart(self, deployment: Deployment) -> bool:
+        """Whether the log of the run before the present one can be asked for where a deployment lives."""
+        opened = self._engines.all().get(deployment.engine or self._engines.own)
+        return opened is not None and opened.engine.name == EngineKind.KUBERNETES
 
     async def logs(  # noqa: PLR0913  (what a log is asked by, by name)
         self,

@@ -171,5 +171,7 @@
   last = first.slice(-KNOWN);
   show(first);
   log.scrollTop = log.scrollHeight;
-  follow();
+  // A run that has ended tells nothing more.
+  if (log.dataset.stream) follow();
+  else document.getElementById("pause").hidden = true;
 })();
