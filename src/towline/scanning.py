@@ -33,7 +33,7 @@ async def scan(
 
 
 async def examine(
-    *, kubeconfig: str = "", context: str = "", namespace: str = "", mirrors: bool = False
+    *, kubeconfig: str = "", context: str = "", namespace: str = "", mirrors: bool = False, trial: str = ""
 ) -> Examined:
     """Return what the account of a kubeconfig lacks to run the engine."""
     with libraries_of("kubernetes"):
@@ -41,7 +41,7 @@ async def examine(
         from towline.engines.kubernetes.cluster import ClusterRefused, ClusterUnreachable  # noqa: PLC0415
     cluster = access.cluster(kubeconfig, context=context)
     try:
-        return await rights.examine(cluster, namespace=namespace, mirrors=mirrors)
+        return await rights.examine(cluster, namespace=namespace, mirrors=mirrors, trial=trial)
     except (ClusterRefused, ClusterUnreachable) as trouble:
         raise refusals.engine_failed(trouble) from trouble
     finally:

@@ -140,6 +140,58 @@ def test_webhooks_that_may_refuse_what_is_applied_are_told(tmp_path, cluster):
     assert "nodes.example.com" not in done.stdout
 
 
+def policy(cluster, name: str, resources: list[str], *, binding: dict, **constraints) -> None:
+    rule = {"apiGroups": ["apps", ""], "operations": ["CREATE"], "resources": resources}
+    spec = {"matchConstraints": {"resourceRules": [rule], **constraints}}
+    make(cluster, "validatingadmissionpolicies", "", name, {"metadata": {}, "spec": spec})
+    bound = {"policyName": name, "validationActions": ["Deny"], **binding}
+    make(cluster, "validatingadmissionpolicybindings", "", f"{name}-bound", {"metadata": {}, "spec": bound})
+
+
+def test_policies_and_webhooks_are_told_where_they_are_about_our_objects_and_namespaces(tmp_path, cluster):
+    make(cluster, "namespaces", "", "apps", {"metadata": {"labels": {"team": "web"}}})
+    policy(cluster, "limits", ["deployments", "statefulsets"], binding={})
+    wider = {"resourceRules": [{"resources": ["pods", "deployments"]}]}
+    policy(cluster, "narrowed", ["*"], binding={"matchResources": wider})
+    policy(cluster, "warns", ["pods"], binding={"validationActions": ["Warn", "Audit"]})
+    policy(cluster, "elsewhere", ["pods"], binding={}, namespaceSelector={"matchLabels": {"team": "db"}})
+    lacks = {"matchExpressions": [{"key": "team", "operator": "NotIn", "values": ["web"]}]}
+    policy(cluster, "not-here", ["pods"], binding={"matchResources": {"namespaceSelector": lacks}})
+    policy(cluster, "batch", ["jobs"], binding={})
+    rules = [{"apiGroups": [""], "operations": ["DELETE"], "resources": ["pods"]}]
+    make(
+        cluster, "validatingwebhookconfigurations", "", "ends", {"webhooks": [{"name": "e", "rules": rules}]}
+    )
+    done = doctor(tmp_path, "--namespace", "apps")
+    assert done.returncode == 0, done.stdout
+    begin, end = "note: the admission policy ", " may refuse what Towline applies of "
+    told = [line.removeprefix(begin) for line in done.stdout.splitlines() if "may refuse" in line]
+    assert told == [
+        f"limits (bound by limits-bound){end}deployments",
+        f"narrowed (bound by narrowed-bound){end}deployments, pods",
+    ]
+
+
+def test_a_trial_tells_what_the_server_would_say_and_keeps_nothing(tmp_path, cluster):
+    make(cluster, "namespaces", "", "apps", {"metadata": {}})
+    done = doctor(tmp_path, "--namespace", "apps", "--try-in", "apps")
+    assert done.returncode == 0, done.stdout
+    assert "note: a trial of every kind of object was not refused in apps" in done.stdout
+    assert sum("dryRun=All" in line for line in cluster.api.seen) == 5
+    assert {kept.key[0] for kept in cluster.api.objects.kept.values()} == {"namespaces"}
+    said = 'admission webhook "images.example.com" denied the request: images must come from us'
+    cluster.api.fail("PATCH /apis/apps/v1/namespaces/apps/deployments", status=403, message=said)
+    restricted = 'pods "x" is forbidden: violates PodSecurity "restricted:latest": unrestricted capabilities'
+    cluster.api.fail("PATCH /api/v1/namespaces/apps/pods", status=403, message=restricted)
+    silent = 'admission webhook "s.example.com" does not support dry run'
+    cluster.api.fail("PATCH /api/v1/namespaces/apps/services", status=400, message=silent)
+    done = doctor(tmp_path, "--namespace", "apps", "--try-in", "apps")
+    assert done.returncode == 6
+    assert f"problem: a Deployment is refused in apps: {said}" in done.stdout
+    assert "a Pod is refused" not in done.stdout, "a restricted one is taken"
+    assert f"unknown: whether apps takes a Service: {silent}" in done.stdout
+
+
 def test_what_cannot_be_seen_or_known_is_said_so(tmp_path, cluster):
     said = 'validatingwebhookconfigurations is forbidden: User "x" cannot list resource'
     cluster.api.fail("validatingwebhookconfigurations", status=403, message=said)

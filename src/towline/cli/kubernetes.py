@@ -88,10 +88,18 @@ def _configure_scan(group: flags.Verbs) -> None:
         "doctor",
         _doctor,
         summary="ask a cluster whether the engine may do what it needs, and what stands in its way",
-        examples="towline kubernetes doctor --kubeconfig towline.kubeconfig",
+        examples="towline kubernetes doctor --kubeconfig towline.kubeconfig\n"
+        "  towline kubernetes doctor --namespace apps --try-in apps",
     )
     _cluster(doctor)
     doctor.add_argument("--mirrors", action="store_true", help="ask also for what mirrored secrets need")
+    doctor.add_argument(
+        "--try-in",
+        metavar="NAMESPACE",
+        default="",
+        help="ask the API server what it would say there to each kind of object that the engine sends:"
+        " policies and webhooks speak too, and nothing is kept",
+    )
     flags.output(doctor, flags.TABLE_OR_JSON)
 
 
@@ -123,7 +131,7 @@ def _doctor(args: argparse.Namespace) -> int:
     from towline.cli import cluster_doctor
 
     where = {"kubeconfig": args.kubeconfig, "context": args.context, "namespace": args.namespace}
-    examined = asked(scanning.examine(**where, mirrors=args.mirrors))
+    examined = asked(scanning.examine(**where, mirrors=args.mirrors, trial=args.try_in))
     cluster_doctor.show(examined, namespace=args.namespace, output=args.output)
     return 0 if examined.is_well else 6
 

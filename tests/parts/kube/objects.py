@@ -35,6 +35,11 @@ _KINDS = {
     "deployments": ("apps/v1", "Deployment"),
     "validatingwebhookconfigurations": ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"),
     "replicasets": ("apps/v1", "ReplicaSet"),
+    "validatingadmissionpolicies": ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy"),
+    "validatingadmissionpolicybindings": (
+        "admissionregistration.k8s.io/v1",
+        "ValidatingAdmissionPolicyBinding",
+    ),
 }
 
 

@@ -92,7 +92,7 @@ class Applying:
         containers = len(workload.executables) * workload.replicas
         sent = await self._brought(workload, place)
         failed = await self._outcome(place, sent.applied, containers=containers)
-        if failed is not None and _is_restricted(failed.detail) and not sent.restricted:
+        if failed is not None and objects.is_for_restricted(failed.detail) and not sent.restricted:
             self._restricted.add(self._names.namespace_of(workload.project_guid))
             sent = await self._brought(workload, place)
             failed = await self._outcome(place, sent.applied, containers=containers, settling=SETTLING)
@@ -233,7 +233,9 @@ class Applying:
                 facts = self._observing.facts_of(place)
                 if facts is not None:
                     down = next((fact.finding for fact in facts if fact.state in _DOWN), None)
-                    if down is not None and not (_is_restricted(down.detail) and time.monotonic() < settled):
+                    if down is not None and not (
+                        objects.is_for_restricted(down.detail) and time.monotonic() < settled
+                    ):
                         return down
                     if len(facts) >= containers and all(map(_was_started, facts)):
                         return None
@@ -247,11 +249,6 @@ class Applying:
             mine = held.deployment.metadata
             return mine.uid == metadata.uid and mine.generation >= metadata.generation
         return all(metadata.uid in held.pods for metadata in applied)
-
-
-def _is_restricted(detail: str) -> bool:
-    """Whether pods were refused for what only restricted ones lack; be it by the cluster's own rule."""
-    return 'violates PodSecurity "restricted' in detail
 
 
 def _was_started(fact: Fact) -> bool:

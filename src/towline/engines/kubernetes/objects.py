@@ -92,6 +92,11 @@ def documents(
     )
 
 
+def is_for_restricted(text: str) -> bool:
+    """Whether pods were refused for what only restricted ones lack; be it by the cluster's own rule."""
+    return 'violates PodSecurity "restricted' in text
+
+
 def owned(document: Any, owners: Sequence[OwnerReference]) -> Any:  # noqa: ANN401
     """Let a document end with the last of its owners."""
     document.metadata.ownerReferences = list(owners)

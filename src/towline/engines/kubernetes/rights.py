@@ -13,6 +13,7 @@ from towline.engines.kubernetes.cluster import Cluster, ClusterRefused
 from towline.engines.kubernetes.needs import MIRRORING, NEEDED, Right
 from towline.engines.kubernetes.seen import SeenVersion
 from towline.engines.kubernetes.surroundings import Note
+from towline.engines.kubernetes.trial import tried
 
 REVIEWS = "apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 OLDEST_MINOR = 25
@@ -61,16 +62,21 @@ class _SelfReview(msgspec.Struct, frozen=True):
     status: _UserStatus = _UserStatus()
 
 
-async def examine(cluster: Cluster, *, namespace: str = "", mirrors: bool = False) -> Examined:
-    """Return what an account lacks, asked of the API server itself: nothing is tried out.
+async def examine(
+    cluster: Cluster, *, namespace: str = "", mirrors: bool = False, trial: str = ""
+) -> Examined:
+    """Return what an account lacks, asked of the API server itself; nothing is changed.
 
-    With a ``namespace`` that is set for all projects nothing beyond it is needed.
+    With a ``namespace`` that is set for all projects nothing beyond it is needed. In ``trial``, a namespace,
+    the server is asked what it would say to each kind of object.
     """
     version = msgspec.json.decode(await cluster.ask("GET", "version", plural="version"), type=SeenVersion)
     everything = (*NEEDED, *(MIRRORING if mirrors else ()))
     wanted = [right for right in everything if not (namespace and right.is_clusterwide)]
     missing = await asyncio.gather(*(_missing(cluster, right, namespace) for right in wanted))
     found = await surroundings.looked_at(cluster, namespace=namespace)
+    if trial:
+        await tried(cluster, found, namespace=trial)
     account = await found.seen(_account(cluster), what="the account's name")
     notes = [*await _about_server(cluster, version), *found.notes]
     lacking = {right: verbs for right, verbs in zip(wanted, missing, strict=True) if verbs}

@@ -12,6 +12,8 @@ from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
+from towline.engines.kubernetes import admission
+from towline.engines.kubernetes.admission import Rule, Selector
 from towline.engines.kubernetes.cluster import Cluster, ClusterRefused
 from towline.engines.kubernetes.naming import MANAGED_BY, OWNER, POD_SECURITY, RESTRICTED
 from towline.engines.kubernetes.quantities import amount
@@ -21,8 +23,6 @@ T = TypeVar("T")
 
 MOST_NAMESPACES = 50
 _COMPUTE = frozenset({"cpu", "memory", "limits.cpu", "limits.memory", "requests.cpu", "requests.memory"})
-_WRITTEN = frozenset({"*", "namespaces", "secrets", "deployments", "replicasets", "pods", "services"})
-_ADMISSION = "apis/admissionregistration.k8s.io/v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +94,11 @@ class _Namespace(msgspec.Struct, frozen=True):
     metadata: Metadata
 
 
-class _Rule(msgspec.Struct, frozen=True):
-    resources: tuple[str, ...] = ()
-
-
 class _Webhook(msgspec.Struct, frozen=True, rename="camel"):
     name: str
     failure_policy: str = "Fail"
-    rules: tuple[_Rule, ...] | None = None
+    rules: tuple[Rule, ...] | None = None
+    namespace_selector: Selector | None = None
 
 
 class _Webhooks(msgspec.Struct, frozen=True):
@@ -110,12 +107,12 @@ class _Webhooks(msgspec.Struct, frozen=True):
 
 
 class _ValidatingWebhooks(_Webhooks, frozen=True):
-    PATH: ClassVar[str] = _ADMISSION
+    PATH: ClassVar[str] = admission.PATH
     PLURAL: ClassVar[str] = "validatingwebhookconfigurations"
 
 
 class _MutatingWebhooks(_Webhooks, frozen=True):
-    PATH: ClassVar[str] = _ADMISSION
+    PATH: ClassVar[str] = admission.PATH
     PLURAL: ClassVar[str] = "mutatingwebhookconfigurations"
 
 
@@ -137,7 +134,10 @@ async def looked_at(cluster: Cluster, *, namespace: str = "") -> Surroundings:
         await _of_namespace(cluster, each, found)
     if len(namespaces) > MOST_NAMESPACES:
         found.unknown.append(f"{len(namespaces) - MOST_NAMESPACES} further namespaces were not looked at")
-    await _of_webhooks(cluster, found)
+    await _of_webhooks(cluster, found, namespaces)
+    labels = [each.metadata.labels or {} for each in namespaces]
+    policies = await found.seen(admission.policies(cluster, labels), what="admission policies")
+    found.notes += [Note(text) for text in policies or ()]
     return found
 
 
@@ -184,19 +184,19 @@ def _about_limits(namespace: str, limits: Sequence[_Limit]) -> Iterator[Note]:
             yield Note(f"a {kind} in {namespace} that states no limit gets {resource} {usual}")
 
 
-async def _of_webhooks(cluster: Cluster, found: Surroundings) -> None:
+async def _of_webhooks(cluster: Cluster, found: Surroundings, namespaces: Sequence[_Namespace]) -> None:
     for kind in (_ValidatingWebhooks, _MutatingWebhooks):
         page: Any = await found.seen(cluster.list(kind), what=f"admission webhooks ({kind.PLURAL})")
         for configuration in page.items if page is not None else ():
-            found.notes += _about_webhooks(configuration)
+            found.notes += _about_webhooks(configuration, namespaces)
 
 
-def _about_webhooks(configuration: _Webhooks) -> Iterator[Note]:
+def _about_webhooks(configuration: _Webhooks, namespaces: Sequence[_Namespace]) -> Iterator[Note]:
     for webhook in configuration.webhooks or ():
-        resources = {
-            resource.partition("/")[0] for rule in webhook.rules or () for resource in rule.resources
-        }
-        if asked := sorted(resources & _WRITTEN):
+        selector = webhook.namespace_selector or Selector()
+        if namespaces and not any(selector.selects(each.metadata.labels or {}) for each in namespaces):
+            continue
+        if asked := admission.written_by(webhook.rules):
             named = f"{webhook.name} ({configuration.metadata.name})"
             text = f"the webhook {named} may refuse or change what Towline applies of {', '.join(asked)}"
             fails = webhook.failure_policy == "Fail"
