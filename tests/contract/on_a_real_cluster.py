@@ -42,7 +42,7 @@ from towline.engines.kubernetes.installation.options import Options
 from towline.engines.kubernetes.mirror_seen import SeenAccount
 from towline.engines.kubernetes.mirroring import Mirroring
 from towline.engines.kubernetes.naming import Names
-from towline.engines.kubernetes.seen import SeenDeployment, SeenPod, SeenSecret
+from towline.engines.kubernetes.seen import SeenDeployment, SeenPod, SeenSecret, SeenService
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -193,6 +193,36 @@ async def test_a_wrong_password_becomes_its_finding_and_is_not_tried_on(lab: Clu
         await lab.engine.apply(wrong)
     assert caught.value.finding.code is FindingCode.WRONG_CREDENTIALS
     assert await lab.engine.inventory() == []
+
+
+async def test_the_service_stays_with_what_serves_when_an_update_goes(lab: ClusterLab, watch: Watch) -> None:
+    """The cluster's garbage collector takes along what has no other owner."""
+    await lab.engine.apply(replace(lab.workload(FOREVER), ports=(8080,)))
+    update = lab.workload("sleep 3; exit 3", generation=2, exclusive=True)
+    await lab.engine.apply(replace(update, ports=(9090,)))
+    await watch.until(lambda fact: fact.generation == 2 and fact.exit_code == 3)
+    assert await lab.engine.roll_back(GUID, generation=2) == 1
+    namespace = lab.names.namespace_of(update.project_guid)
+    service = await lab.cluster.get(SeenService, "test", namespace=namespace)
+    assert service is not None
+    assert [owner.name for owner in service.metadata.owner_references or ()] == [f"{GUID}-1"]
+    await lab.engine.remove(GUID)
+    async with asyncio.timeout(60):
+        while await lab.cluster.get(SeenService, "test", namespace=namespace) is not None:  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+
+
+async def test_what_can_never_be_changed_is_made_anew(lab: ClusterLab) -> None:
+    """Somebody made our Secret with another type."""
+    running = lab.workload(FOREVER)
+    await lab.engine.apply(running)
+    namespace = lab.names.namespace_of(running.project_guid)
+    await lab.engine.remove(GUID)
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": f"{GUID}-1-pull"}, "type": "Opaque"}
+    path = f"api/v1/namespaces/{namespace}/secrets"
+    await lab.cluster.ask("POST", path, document=secret, plural="secrets")
+    await lab.engine.apply(running)
+    assert {fact.state for fact in await lab.engine.inventory()} == {ReplicaState.RUNNING}
 
 
 async def test_removal_leaves_nothing_of_ours(lab: ClusterLab) -> None:

@@ -43,6 +43,8 @@ _GOING = "the present objects are being deleted by somebody else; they are made 
 _DOWN = frozenset({ReplicaState.FAILED})
 _WATCHED_FOR_DRIFT = frozenset({"deployments", "secrets"})
 _IMMUTABLE = "field is immutable"
+_MADE_ANEW = frozenset({"deployments", "secrets"})
+"""A disk is never among them."""
 _PLURALS = {"Deployment": "deployments", "Pod": "pods"}
 
 
@@ -191,7 +193,7 @@ class Applying:
         try:
             metadata = await self._cluster.apply(document, plural=plural)
         except ClusterRefused as refusal:
-            if refusal.status != 422 or _IMMUTABLE not in refusal.message:
+            if refusal.status != 422 or _IMMUTABLE not in refusal.message or plural not in _MADE_ANEW:
                 raise
             metadata = await self._made_anew(document, plural)
         if plural in _WATCHED_FOR_DRIFT:
