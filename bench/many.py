@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -26,8 +26,15 @@ LAST = f"/v2/secrets/many-{MANY - 1}/"
 RARE = "/v2/secrets/?limit=50&labelSelector=team%3Dnobody"
 
 
-def compare(server: Server, headers: Mapping[str, str], *, project: str, opened: Open) -> None:
-    """Fill the project and measure."""
+def compare(
+    server: Server,
+    headers: Mapping[str, str],
+    *,
+    project: str,
+    opened: Open,
+    settle: Callable[[], None] = lambda: None,
+) -> None:
+    """Fill the project and measure; ``settle`` does at once what a database does soon after so many rows."""
     few_one, few_page = least(server, ONE, headers), least(server, PAGE, headers)
     began = time.perf_counter()
     uvloop.run(_fill(opened, project))
@@ -36,6 +43,7 @@ def compare(server: Server, headers: Mapping[str, str], *, project: str, opened:
         "-",
         f"{time.perf_counter() - began:.0f} s",
     )
+    settle()
     one, page = least(server, LAST, headers), least(server, PAGE, headers)
     at_most(f"GET of one of {MANY:,} secrets: against few", 1.05, one.cpu / few_one.cpu, unit="x", digits=2)
     at_most(f"list page of {MANY:,} secrets: against few", 1.2, page.cpu / few_page.cpu, unit="x", digits=2)

@@ -62,7 +62,9 @@ def _measured(database: PostgresServer) -> None:
         row(f"PostgreSQL: {what}, 32 clients: 99 of 100 within", "-", f"{spent.late:.1f} ms")
     _creating(server, headers)
     opened = partial(_opened, address)
-    many.compare(server, headers, project=client.project, opened=opened)
+    name = address.url.rpartition("/")[2]
+    settle = partial(database.run, b"VACUUM ANALYZE", database=name)  # autovacuum would, in the midst of it
+    many.compare(server, headers, project=client.project, opened=opened, settle=settle)
     resting.compare(server, project=client.project, database="PostgreSQL", opened=opened)
 
 
