@@ -48,7 +48,7 @@ def running_podman() -> Iterator[Dockerd]:
     made = Dockerd(f"unix://{folder}/socket")
     command = ["podman", "system", "service", "--time", "0", made.host]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=_environment(folder))
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=_environment(folder))
     try:
         deadline = time.monotonic() + PATIENCE
         while not made.answers():
