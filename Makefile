@@ -17,7 +17,7 @@ demo-stop: .venv/.run ## stop what `make demo` left running
 
 test: check .venv/.rio .venv/.helm .venv/.provider ## set everything up and run all tests
 	@$(BIN)/python -m compileall -q src tests
-	@$(BIN)/pytest --numprocesses 5 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: .venv/.test ## format, lint, types, layers
 	@$(BIN)/ruff check $(CODE)

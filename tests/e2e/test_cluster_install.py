@@ -290,7 +290,7 @@ def test_there_is_nothing_to_uninstall_where_nothing_was_installed(tmp_path, clu
         DEPLOYMENT,
         {
             "metadata": {"labels": {"a": "b"}},
-            "spec": {"replicas": 0, "template": {"metadata": {"labels": {"a": "b"}}}},
+            "spec": {"replicas": 0, "template": {"metadata": {"labels": {"a": "b"}}, "spec": {}}},
         },
     )
     done = towline(tmp_path, "uninstall", "--yes")

@@ -134,7 +134,7 @@ def test_a_cluster_that_refuses_us_is_told_by_its_own_deployments_alone(
 def test_a_swarm_is_an_engine_and_the_docker_engine_under_it_no_second_one(
     server: Server, private: RealRegistry
 ) -> None:
-    with own_dockerd(bridge="none") as manager:
+    with own_dockerd(bridge="none", debug=False) as manager:
         address = f"127.0.0.1:{free_port()}"
         manager.ask("POST", "/swarm/init", {"ListenAddr": address, "AdvertiseAddr": address})
         add(server, "herd", {"kind": "swarm", "address": manager.host, "network": "host"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from parts.registry import USER
 from parts.require import require
 from parts.server import EMAIL, PASSWORD, Server
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium") or "chromium"
+"""The shell is Chromium without its own windows and bars, and takes a third of the time."""
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -36,7 +38,7 @@ expect.set_options(timeout=PATIENCE)
 @contextmanager
 def running_browser() -> Iterator[Browser]:
     """Run Chromium until the block ends."""
-    require("chromium")
+    require(CHROMIUM)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         try:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ class Dockerd:
         """The path of the Engine's socket."""
         return self.host.removeprefix("unix://")
 
-    @property
+    @cached_property
     def is_podman(self) -> bool:
         """Whether it is podman that answers, which takes Docker's API only so far (decision 39)."""
         return any(part["Name"] == "Podman Engine" for part in self.ask("GET", "/version")["Components"])
