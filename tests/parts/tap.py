@@ -36,7 +36,11 @@ async def tapped(path: Path, *, before: str) -> AsyncIterator[Tap]:
     links: set[asyncio.Task[None]] = set()
 
     async def link(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there = await asyncio.open_unix_connection(before)
+        try:
+            there_reader, there = await asyncio.open_unix_connection(before)
+        except BaseException:
+            writer.close()
+            raise
         for work in (_copy(reader, there, tap.sent), _copy(there_reader, writer, None)):
             task = asyncio.create_task(work)
             links.add(task)

@@ -234,7 +234,7 @@ async def test_a_backup_of_sqlite_is_restored_into_postgresql_and_goes_on_after_
 
     with pytest.raises(InterruptedError):
         await upkeep.restore(there, tmp_path / "backup", progress=break_off)
-    with pytest.raises(Conflict, match="unfinished"):
+    with pytest.raises(Conflict, match="a restoration that was not finished"):
         await opened(tmp_path / "none", postgres_address, connections=1)
     examined = await upkeep.restore(there, tmp_path / "backup", progress=quiet)
     assert (examined.is_whole, examined.sealed) == (True, 2501)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias, TypeVar
 
@@ -14,6 +15,10 @@ Row: TypeAlias = tuple[Any, ...]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_DECODERS: dict[Any, msgspec.json.Decoder[Any]] = {}
+_MAKING = threading.Lock()
+"""msgspec writes down what it learns about a dataclass while it is still at it: a second thread that meets
+the class in that moment reads past the end, and the process ends. So one thread at a time learns a kind."""
 
 
 def micros(moment: datetime) -> int:
@@ -43,7 +48,12 @@ def text(value: object) -> str:
 
 def value(kind: type[T], body: str | bytes) -> T:
     """Return the value that ``text`` made."""
-    return msgspec.json.decode(body, type=kind)
+    decoder = _DECODERS.get(kind)
+    if decoder is None:
+        with _MAKING:
+            decoder = _DECODERS.setdefault(kind, msgspec.json.Decoder(kind))
+    found: T = decoder.decode(body)
+    return found
 
 
 def listed(values: object) -> str:
