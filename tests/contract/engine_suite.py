@@ -75,6 +75,14 @@ async def log_of(engine: Engine, workload: Workload, **options: Any) -> str:
     return b"".join(chunks).decode()
 
 
+async def log_with(engine: Engine, workload: Workload, words: str) -> str:
+    """Return a container's log as soon as it has these words: what runs need not have written yet."""
+    async with asyncio.timeout(PATIENCE):
+        while words not in (log := await log_of(engine, workload)):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    return log
+
+
 class EngineSuite:
     """The contract. Inheritors give the fixture ``lab``."""
 

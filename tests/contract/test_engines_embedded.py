@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 from engine_lab import GUID, EmbeddedLab
-from engine_suite import FOREVER, PATIENCE, EngineSuite, FolderSuite, Watch, log_of
+from engine_suite import FOREVER, PATIENCE, EngineSuite, FolderSuite, Watch, log_of, log_with
 
 import towline
 from parts.layers import Config
@@ -199,7 +199,7 @@ async def test_a_killed_control_plane_leaves_containers_that_the_next_one_adopts
         assert [str(held.started_at)] == first["started"]
         await lab.engine.apply(lab.workload(FOREVER))
         assert await lab.engine.inventory() == [held]
-        assert await log_of(lab.engine, lab.workload(FOREVER)) == "hello\n"
+        assert await log_with(lab.engine, lab.workload(FOREVER), "hello") == "hello\n"
         os.kill(int(str(status_of(lab)["pid"])), signal.SIGTERM)
         assert (await watch.state(ReplicaState.EXITED)).exit_code == 0
     finally:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from engine_lab import GUID, workload
-from engine_suite import DISK, FOREVER, EngineSuite, Watch, log_of, up
+from engine_suite import DISK, FOREVER, EngineSuite, Watch, log_of, log_with, up
 
 from parts.kube.lab import Kubernetes, kubernetes
 from towline.domain.causes import FindingCode
@@ -104,7 +104,7 @@ class TestKubernetesEngine(EngineSuite):
         running = lab.workload(script, restart=RestartPolicy.ALWAYS)
         await lab.engine.apply(running)
         await watch.until(lambda fact: fact.restart_count == 1 and fact.state is ReplicaState.RUNNING)
-        assert await log_of(lab.engine, running) == "second\n"
+        assert await log_with(lab.engine, running, "second") == "second\n"
         assert await log_of(lab.engine, running, previous=True) == "first\n"
 
     async def test_before_the_second_run_there_is_none_before(self, lab: KubernetesLab) -> None:
