@@ -58,6 +58,8 @@ class Providers:
 
     granted: Callable[[str, str], None] = lambda _user, _password: None
     may_mint: bool = True
+    repeats: bool = False
+    """Whether the registry repeats what it was sent, as what is below ``/echo/`` always does."""
     lives: list[timedelta] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     keys: dict[str, tuple[str, str]] = field(default_factory=lambda: {ACCESS_KEY: (SECRET_KEY, "")})
@@ -93,8 +95,10 @@ class Providers:
         """Return status and answer to a POST."""
         form = {name: texts[0] for name, texts in parse_qs(body.decode()).items()}
         self.asked.append(headers.get("X-Amz-Target") or form.get("Action") or path)
-        if path.startswith("/echo/"):
-            raise Refusal(400, {"error": "invalid_request", "error_description": body.decode()})
+        if path.startswith("/echo/") or (self.repeats and path == "/oauth2/exchange"):
+            words = f"{headers.get('Authorization')} {headers.get('X-Amz-Security-Token')} {body.decode()}"
+            told = {"error": "invalid_request", "error_description": words, "message": words}
+            raise Refusal(400, told)
         if path == "/":
             is_role = form.get("Action") == "AssumeRole"
             self._check_signature(path, headers, body, service="sts" if is_role else "ecr")

@@ -36,6 +36,7 @@ from towline.registry.minting.mint import KINDS
 from towline.registry.minting.sigv4 import AwsKey, signed
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+PROOFS = ("eyJ", "Signature=", "a-session-of-a-role", "an-entra-token")
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,7 @@ def running():
 @pytest.fixture
 def providers(running: Providers) -> Providers:
     running.may_mint = True
+    running.repeats = False
     running.lives.clear()
     running.asked.clear()
     return running
@@ -151,6 +153,25 @@ async def test_a_provider_that_repeats_what_it_was_sent_shows_no_secret(
         await mint(registry, wanted)
     assert CLIENT in repr(refused.value.finding)
     assert "a-secret-to-hide" not in repr(refused.value.finding)
+
+
+@pytest.mark.parametrize("kind", ["ecr", "google", "acr", "github-app"])
+async def test_nor_does_one_that_repeats_what_was_made_for_it(
+    registry: Registry, providers: Providers, kind: str
+) -> None:
+    providers.repeats = True
+    endpoint = {} if kind == "acr" else {"endpoint": f"{providers.url}/echo/"}
+    of_a_role = {
+        "AccessKeyId": ACCESS_KEY,
+        "SecretAccessKey": SECRET_KEY,
+        "SessionToken": "a-session-of-a-role",
+    }
+    key = {"key": json.dumps(of_a_role)} if kind == "ecr" else {}
+    with pytest.raises(PullRefused) as refused:
+        await mint(registry, order(providers, kind, **endpoint, **key))
+    shown = repr(refused.value.finding)
+    assert "***" in shown
+    assert [words for words in PROOFS if words in shown] == []
 
 
 async def test_an_endpoint_that_must_not_be_dialled_is_not(providers: Providers) -> None:

@@ -20,7 +20,7 @@ from towline.registry.transport import Trail
 from towline.registry.wording import LONGEST_DETAIL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     from towline.domain.minting import Grant, MintOrder
@@ -33,6 +33,9 @@ KINDS: Mapping[MintKind, Callable[[MintOrder, str], Minting]] = {
     MintKind.ACR: AcrMinting.of,
     MintKind.GITHUB_APP: GitHubAppMinting.of,
 }
+
+_IN_HEADERS = frozenset({"Authorization", "X-Amz-Security-Token"})
+_IN_FORMS = frozenset({"client_secret", "assertion", "access_token"})
 
 
 class Mint:
@@ -72,9 +75,18 @@ class Mint:
         try:
             request = next(steps)
             while True:
+                trail.blot.hide(*_carried(request))
                 request = steps.send(await self._transport.ask(request, _for(request, settings), trail))
         except StopIteration as done:
             return _good(done.value, now)
+
+
+def _carried(request: Request) -> Iterator[str]:
+    """Yield what a request proves its sender by: whoever is asked may repeat it."""
+    for name in _IN_HEADERS & request.headers.keys():
+        yield request.headers[name].removeprefix("Bearer ")
+    for name in _IN_FORMS & (request.form or {}).keys():
+        yield (request.form or {})[name]
 
 
 def _good(grant: Grant, now: datetime) -> Grant:
