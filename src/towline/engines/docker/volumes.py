@@ -120,12 +120,10 @@ class Volumes:
         return f"/{_PLACE}" if self._daemon.is_podman else "/"
 
     def _archive(self, folders: Sequence[TarInfo]) -> bytes:
-        content = io.BytesIO()
-        with tarfile.open(fileobj=content, mode="w") as archive:
-            for folder in folders:
-                folder.name = posixpath.relpath(f"/{folder.name}", self._top)
-                archive.addfile(folder)
-        return content.getvalue()
+        """Return an archive that ends where it says so: podman reads no further and fails at the rest."""
+        for folder in folders:
+            folder.name = posixpath.relpath(f"/{folder.name}", self._top)
+        return b"".join(folder.tobuf() for folder in folders) + bytes(2 * tarfile.BLOCKSIZE)
 
     async def _wrong(self, helper: str, mount: Mount, owner: Identity, *, is_new: bool) -> Sequence[TarInfo]:
         """Return the folders that are not as they should be, as they should, outer ones first."""
