@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from parts.forks import towline
 from parts.live import Live, live_server
 from parts.world import JANE, JANES_PASSWORD
 
@@ -29,18 +29,7 @@ class Shell:
         self, *words: str, stdin: str | bytes = "", **environ: str
     ) -> subprocess.CompletedProcess[str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("TOWLINE_")}
-        content = stdin.encode() if isinstance(stdin, str) else stdin
-        done = subprocess.run(
-            [sys.executable, "-m", "towline", *words],
-            input=content,
-            capture_output=True,
-            timeout=60,
-            check=False,
-            env={**kept, "XDG_CONFIG_HOME": str(self.home), **environ},
-        )
-        return subprocess.CompletedProcess(
-            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-        )
+        return towline(*words, stdin=stdin, env={**kept, "XDG_CONFIG_HOME": str(self.home), **environ})
 
 
 @pytest.fixture(scope="module")

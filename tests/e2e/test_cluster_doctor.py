@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from parts.forks import towline
 from parts.kube.lab import running_kubernetes
 from towline.engines.kubernetes.installation import permissions
 from towline.engines.kubernetes.needs import MIRRORING, NEEDED
@@ -28,13 +28,8 @@ def cluster(tmp_path):
 
 
 def doctor(tmp_path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "towline", "kubernetes", "doctor", *words],
-        env={**os.environ, "KUBECONFIG": str(tmp_path / "kubeconfig")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environ = {**os.environ, "KUBECONFIG": str(tmp_path / "kubeconfig")}
+    return towline("kubernetes", "doctor", *words, env=environ)
 
 
 def make(cluster, plural: str, namespace: str, name: str, body: dict) -> None:

@@ -6,13 +6,13 @@ import base64
 import json
 import os
 import subprocess
-import sys
 from concurrent.futures import Future
 from typing import Any
 
 import pytest
 import yaml
 
+from parts.forks import towline
 from parts.kube.lab import running_kubernetes
 from towline.domain.credential import Password
 from towline.engines.kubernetes.installation import manifests
@@ -36,19 +36,12 @@ def cluster(tmp_path, monkeypatch):
         yield cluster
 
 
-def towline(tmp_path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "towline", "kubernetes", *words],
-        env={**os.environ, "KUBECONFIG": str(tmp_path / "kubeconfig")},
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+def kubernetes(tmp_path, *words: str) -> subprocess.CompletedProcess[str]:
+    return towline("kubernetes", *words, env={**os.environ, "KUBECONFIG": str(tmp_path / "kubeconfig")})
 
 
 def install(tmp_path, *words: str) -> subprocess.CompletedProcess[str]:
-    return towline(tmp_path, "install", "--image", IMAGE, "--apply", "--timeout", "60", *words)
+    return kubernetes(tmp_path, "install", "--image", IMAGE, "--apply", "--timeout", "60", *words)
 
 
 def on_the_loop(cluster, work) -> Any:
@@ -121,14 +114,14 @@ def test_an_upgrade_changes_what_is_another_and_takes_away_what_is_not_wanted_an
 
 
 def test_a_dry_run_keeps_nothing_and_says_what_could_not_be_tried(tmp_path, cluster):
-    done = towline(tmp_path, "install", "--image", IMAGE, "--dry-run")
+    done = kubernetes(tmp_path, "install", "--image", IMAGE, "--dry-run")
     assert done.returncode == 0, done.stderr
     assert keys(cluster) == set()
     assert "accepted    Namespace towline" in done.stdout
     assert "not checked Deployment towline/towline  (its namespace is not there yet)" in done.stdout
     assert install(tmp_path).returncode == 0
     version = there(cluster, DEPLOYMENT)["metadata"]["resourceVersion"]
-    done = towline(tmp_path, "install", "--image", "open.example.com/towline:2", "--dry-run")
+    done = kubernetes(tmp_path, "install", "--image", "open.example.com/towline:2", "--dry-run")
     assert "accepted    Deployment towline/towline" in done.stdout
     assert there(cluster, DEPLOYMENT)["metadata"]["resourceVersion"] == version
 
@@ -256,12 +249,12 @@ def test_a_cluster_that_does_not_answer_is_named(tmp_path, cluster):
 def test_an_uninstall_takes_what_was_made_and_leaves_data_and_what_is_others(tmp_path, cluster):
     assert install(tmp_path).returncode == 0
     make(cluster, ("services", "towline", "others"), {"metadata": {"labels": {"a": "b"}}})
-    refused = towline(tmp_path, "uninstall")
+    refused = kubernetes(tmp_path, "uninstall")
     assert refused.returncode == 2
     assert "to be deleted: Deployment towline/towline" in refused.stderr
     assert "say --yes" in refused.stderr
     assert DEPLOYMENT in keys(cluster)
-    done = towline(tmp_path, "uninstall", "--yes")
+    done = kubernetes(tmp_path, "uninstall", "--yes")
     assert done.returncode == 0, done.stderr
     assert "deleted ClusterRole towline.towline" in done.stdout
     assert "kept    PersistentVolumeClaim towline/towline-data" in done.stdout
@@ -278,7 +271,7 @@ def test_an_uninstall_takes_what_was_made_and_leaves_data_and_what_is_others(tmp
 
 def test_data_goes_only_when_that_is_insisted_on(tmp_path, cluster):
     assert install(tmp_path).returncode == 0
-    done = towline(tmp_path, "uninstall", "--delete-data", "--yes")
+    done = kubernetes(tmp_path, "uninstall", "--delete-data", "--yes")
     assert done.returncode == 0, done.stderr
     assert keys(cluster) - {DEPLOYMENT} == {("namespaces", "", "towline")}
 
@@ -293,25 +286,25 @@ def test_there_is_nothing_to_uninstall_where_nothing_was_installed(tmp_path, clu
             "spec": {"replicas": 0, "template": {"metadata": {"labels": {"a": "b"}}, "spec": {}}},
         },
     )
-    done = towline(tmp_path, "uninstall", "--yes")
+    done = kubernetes(tmp_path, "uninstall", "--yes")
     assert done.returncode == 3
     assert "no installation 'towline'" in done.stderr
     assert DEPLOYMENT in keys(cluster)
 
 
 def test_printing_asks_nobody_and_tells_how_to_make_the_keyring(tmp_path):
-    done = towline(tmp_path, "install", "--image", IMAGE, "--namespace", "tow")
+    done = kubernetes(tmp_path, "install", "--image", IMAGE, "--namespace", "tow")
     assert done.returncode == 0, done.stderr
     documents = list(yaml.safe_load_all(done.stdout))
     assert documents == list(manifests.documents(Options(image=IMAGE, namespace="tow")))
     assert "--namespace tow --print-keyring | kubectl create -f -" in done.stderr
     assert "keyring.json:" not in done.stdout
-    listed = towline(tmp_path, "install", "--image", IMAGE, "-o", "json")
+    listed = kubernetes(tmp_path, "install", "--image", IMAGE, "-o", "json")
     assert json.loads(listed.stdout)["items"] == list(manifests.documents(Options(image=IMAGE)))
 
 
 def test_a_keyring_is_printed_alone_and_only_when_that_is_asked_for(tmp_path):
-    done = towline(tmp_path, "install", "--image", IMAGE, "--print-keyring")
+    done = kubernetes(tmp_path, "install", "--image", IMAGE, "--print-keyring")
     secret = yaml.safe_load(done.stdout)
     Keyring.parse(Password(base64.b64decode(secret["data"]["keyring.json"]).decode()))
     assert secret["kind"] == "Secret"
@@ -327,6 +320,6 @@ def test_a_keyring_is_printed_alone_and_only_when_that_is_asked_for(tmp_path):
     ],
 )
 def test_wrong_options_are_named_before_anything_is_asked(tmp_path, words, said):
-    done = towline(tmp_path, "install", "--image", IMAGE, *words)
+    done = kubernetes(tmp_path, "install", "--image", IMAGE, *words)
     assert done.returncode == 2
     assert said in done.stderr

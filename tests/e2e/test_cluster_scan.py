@@ -7,11 +7,11 @@ import json
 import os
 import re
 import subprocess
-import sys
 from concurrent.futures import Future
 
 import pytest
 
+from parts.forks import towline
 from parts.images import busybox_layout
 from parts.kube.lab import running_kubernetes
 from parts.registry import PASSWORD, USER, htpasswd_auth, push, running_registry
@@ -70,13 +70,8 @@ def pod(cluster, name: str, image: str, secret: str, said: str = "") -> None:
 
 
 def scan(tmp_path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "towline", "kubernetes", "scan", *words],
-        env={**os.environ, "KUBECONFIG": str(tmp_path / "kubeconfig")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environ = {**os.environ, "KUBECONFIG": str(tmp_path / "kubeconfig")}
+    return towline("kubernetes", "scan", *words, env=environ)
 
 
 def full_of_trouble(cluster, private) -> None:

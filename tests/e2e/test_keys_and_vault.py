@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from parts.forks import towline
 from parts.registry import certificate, free_port
 from parts.server import running_server, until
 from parts.transit_engine import ROLE_ID, SECRET_ID, running_transit
@@ -25,9 +26,8 @@ WITHOUT_ENGINE = ("--engine", "embedded")
 
 def keys(data: Path, *words: str, code: int = 0, environment=None):
     """Run `towline admin keys` and return what it printed as JSON."""
-    command = [sys.executable, "-m", "towline", "admin", "keys", *words, "--data", str(data), "-o", "json"]
     environment = {**os.environ, **(environment or {})}
-    ran = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    ran = towline("admin", "keys", *words, "--data", data, "-o", "json", env=environment)
     assert code is None or ran.returncode == code, ran.stderr
     return _of_secrets(json.loads(ran.stdout)) if ran.stdout else ran.stderr
 

@@ -1,11 +1,11 @@
 """The main job, with the real server, registry and containers: run, refuse, correct, survive, end."""
 
 import base64
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from parts.forks import towline
 from parts.images import busybox_layout
 from parts.registry import PASSWORD, USER, htpasswd_auth, push, running_registry
 from parts.require import require
@@ -121,6 +121,6 @@ def test_sigterm_ends_the_server_cleanly(server):
 
 
 def test_a_second_server_on_the_same_data_folder_is_refused(server):
-    second = subprocess.run(server.command(0), capture_output=True, timeout=30, check=False)
+    second = towline(*server.words(0), timeout=30)
     assert second.returncode != 0
     assert second.stderr

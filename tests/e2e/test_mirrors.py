@@ -6,10 +6,10 @@ import base64
 import json
 import os
 import subprocess
-import sys
 
 import pytest
 
+from parts.forks import towline
 from parts.kube.lab import running_kubernetes
 from parts.registry import PASSWORD, USER, running_registry
 from parts.require import require
@@ -48,12 +48,11 @@ def server(tmp_path, cluster):
         yield made
 
 
-def towline(server, *words: str) -> str:
+def typed(server, *words: str) -> str:
     """Return what the command line prints."""
     variables = {"TOWLINE_SERVER": f"http://127.0.0.1:{server.port}", "TOWLINE_TOKEN": server.token}
-    command = [sys.executable, "-m", "towline", *words, "--project", server.project]
     environment = {**os.environ, **variables}
-    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+    return towline(*words, "--project", server.project, env=environment, check=True).stdout
 
 
 def make(cluster, name: str, **labels: str) -> None:
@@ -91,7 +90,7 @@ def pulls(cluster, namespace: str) -> list[str]:
 def test_a_secret_is_mirrored_rotated_and_taken_away(server, private, cluster):
     server.call("POST", "/v2/secrets/", secret(private))
     add = ["secret", "mirror", "add", "pull", "--namespace", "web", "--namespace-selector", "team=shop"]
-    made = towline(server, *add, "--service-account", "default", "-o", "name")
+    made = typed(server, *add, "--service-account", "default", "-o", "name")
     guid = made.strip()
     assert guid.startswith("mirror-")
     until(lambda: logins(cluster, private) == {"web": (USER, PASSWORD)}, "the copy")
@@ -100,7 +99,7 @@ def test_a_secret_is_mirrored_rotated_and_taken_away(server, private, cluster):
     until(lambda: pulls(cluster, "shop-new") == ["pull"], "the new namespace")
 
     def fares() -> bool:
-        told = towline(server, "secret", "mirror", "list", "pull")
+        told = typed(server, "secret", "mirror", "list", "pull")
         return told.count("in-place") == 2 and "shop-new" in told
 
     until(fares, "the status")
@@ -116,7 +115,7 @@ def test_a_secret_is_mirrored_rotated_and_taken_away(server, private, cluster):
         "the refusal",
     )
     assert set(logins(cluster, private).values()) == {SECOND}
-    towline(server, "secret", "mirror", "remove", "pull", "--yes")
+    typed(server, "secret", "mirror", "remove", "pull", "--yes")
     until(lambda: logins(cluster, private) == {}, "the end of the copies")
     assert pulls(cluster, "web") == pulls(cluster, "shop-new") == []
     until(lambda: server.call("GET", "/v2/secrets/pull/mirrors/")["items"] == [], "the end of the mirror")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
 import tarfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,6 +13,7 @@ import pytest
 from test_main_job import secret
 
 from parts.dockerd import Dockerd, own_dockerd
+from parts.forks import towline
 from parts.images import busybox_layout
 from parts.registry import RealRegistry, htpasswd_auth, push, running_registry
 from parts.require import require
@@ -264,8 +264,8 @@ def test_the_own_engine_is_not_changed_while_something_lives_there(
 ) -> None:
     everywhere(server)
     server.stop()
-    command = [*server.command(server.port), "--engine", "docker", "--docker-host", daemons[0].host]
-    refused = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    command = [*server.words(server.port), "--engine", "docker", "--docker-host", daemons[0].host]
+    refused = towline(*command, timeout=60)
     server.start()
     assert refused.returncode == 1
     assert "own engine is embedded, and 1 deployment lives there" in refused.stderr

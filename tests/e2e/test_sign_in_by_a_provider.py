@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from parts.forks import towline
 from parts.openid import CLIENT, SECRET, Browser, Provider, running_provider
 from parts.registry import free_port
 from parts.require import require
@@ -193,9 +194,7 @@ def test_the_command_line_is_let_in_by_who_signed_in_so(place: Place, tmp_path: 
         browser.client.post(f"{place.url}/device", data={**hidden, "approve": "yes"})
         said, _ = cli.communicate(timeout=60)
     assert (cli.returncode, "as max@example.com" in said) == (0, True)
-    told = [sys.executable, "-m", "towline", "session", "list"]
-    listed = subprocess.run(told, capture_output=True, text=True, check=True, env=environ).stdout
-    assert "device towline-cli by sso" in listed
+    assert "device towline-cli by sso" in towline("session", "list", env=environ, check=True).stdout
 
 
 def test_a_session_that_ends_there_ends_here(place: Place) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from parts.forks import towline
 from parts.server import EMAIL, PASSWORD, Server, running_server
 
 OWN = ("DOCKER_", "REGISTRY_AUTH_FILE", "XDG_", "TOWLINE_")
@@ -27,17 +27,7 @@ class Shell:
     ) -> subprocess.CompletedProcess[str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(OWN)}
         own = {"HOME": str(self.home), **environ}
-        done = subprocess.run(
-            [sys.executable, "-m", "towline", *words],
-            input=stdin.encode() if isinstance(stdin, str) else stdin,
-            capture_output=True,
-            timeout=120,
-            check=False,
-            env={**kept, **own},
-        )
-        return subprocess.CompletedProcess(
-            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-        )
+        return towline(*words, stdin=stdin, env={**kept, **own})
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from parts.forks import towline
 from parts.require import require
 from parts.server import EMAIL, PASSWORD, Server, running_server, until
 
@@ -105,12 +106,11 @@ def test_who_watches_events_on_the_command_line_is_told_how_to_go_on(tmp_path: P
     require("root")
     environ = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "home")}
     with running_server(tmp_path) as server:
-        towline = [sys.executable, "-m", "towline"]
-        login = [*towline, "login", f"http://127.0.0.1:{server.port}", "--email", EMAIL, "--password-stdin"]
-        subprocess.run(login, input=PASSWORD.encode(), env=environ, check=True, capture_output=True)
+        login = ("login", f"http://127.0.0.1:{server.port}", "--email", EMAIL, "--password-stdin")
+        towline(*login, stdin=PASSWORD, env=environ, check=True)
         hook = {"metadata": {"name": "ops"}, "spec": {"url": f"http://127.0.0.1:{server.port}/"}}
         server.call("POST", "/v2/webhooks/", hook)
-        watch = [*towline, "event", "watch", "--since", "0", "-o", "json"]
+        watch = [sys.executable, "-m", "towline", "event", "watch", "--since", "0", "-o", "json"]
         with subprocess.Popen(
             watch, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as watching:

@@ -6,13 +6,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from parts.disks import MIB, fill, small_disk
+from parts.forks import towline
 from parts.images import busybox_layout
 from parts.registry import PASSWORD, USER, RealRegistry, free_port, htpasswd_auth, push, running_registry
 from parts.require import require
@@ -89,10 +89,9 @@ def test_reads_go_on_writes_say_so_and_nothing_is_lost_when_there_is_room_again(
     until(lambda: keep(server, name)[0] == 201, "room again")
     assert names(server) == {*kept, name}
     assert server.stop() == 0
-    verify = [sys.executable, "-m", "towline", "admin", "backup"]
-    data = ("--data", str(server.data))
-    subprocess.run([*verify, str(server.folder / "b"), *data], check=True, capture_output=True)
-    subprocess.run([*verify, "verify", str(server.folder / "b"), *data], check=True, capture_output=True)
+    where = (server.folder / "b", "--data", server.data)
+    towline("admin", "backup", *where, check=True)
+    towline("admin", "backup", "verify", *where, check=True)
 
 
 def test_an_image_that_finds_no_room_is_told_and_runs_by_itself_once_there_is(

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ctypes.util
-import json
 import os
 import re
 import shlex
-import socket
 import subprocess
 import sys
 import time
@@ -19,11 +17,11 @@ from string import Template
 
 import pytest
 
+from parts.forks import Forks
 from parts.require import require
 
 HOME = Path(sys.prefix) / "rio"
 RIO = HOME / "bin" / "rio"
-FORKS = Path(__file__).with_name("rio_forks.py")
 PATIENCE = 90.0
 NOWHERE = "http://127.0.0.1:9"
 """A proxy that nobody is: what would leave this machine fails at once."""
@@ -54,7 +52,7 @@ class Rio:
 
     folder: Path
     words: Mapping[str, str] = field(default_factory=dict)
-    forks: Path | None = None
+    forks: Forks | None = None
 
     @property
     def config(self) -> Path:
@@ -66,7 +64,10 @@ class Rio:
         words = [Template(word).substitute(self.words) for word in shlex.split(command)]
         began = time.monotonic()
         if self.forks is not None and drive is None:
-            code, text = self._forked(self.forks, words, stdin)
+            done = self.forks.run(
+                words, given=stdin.encode(), env=self._environment(), cwd=self.folder, together=True
+            )
+            code, text = done.returncode, done.stdout.decode()
         else:
             code, text = self._started(words, stdin, drive)
         return Ran(command, code, text, seconds=time.monotonic() - began)
@@ -93,22 +94,6 @@ class Rio:
             finally:
                 process.kill()
 
-    def _forked(self, forks: Path, words: list[str], stdin: str) -> tuple[int, str]:
-        request = {"argv": words, "env": dict(self._environment()), "cwd": str(self.folder)}
-        given, ours = os.pipe()
-        theirs, printed = os.pipe()
-        with socket.socket(socket.AF_UNIX) as connection, os.fdopen(ours, "wb") as keyboard:
-            connection.settimeout(PATIENCE)
-            connection.connect(str(forks))
-            socket.send_fds(connection, [json.dumps(request).encode()], [given, printed])
-            os.close(given)
-            os.close(printed)
-            keyboard.write(stdin.encode())
-            keyboard.close()
-            with os.fdopen(theirs, "rb") as screen:
-                text = screen.read()
-            return int(connection.recv(16)), text.decode()
-
     def _environment(self) -> Mapping[str, str]:
         """Return a small environment: no browser, no agent, no way out of this machine."""
         home = self.folder / "home"
@@ -126,20 +111,14 @@ class Rio:
 
 
 @contextmanager
-def running_forks(folder: Path) -> Iterator[Path]:
-    """Load ``rio`` once; yield the address at which a fork of it is to be had."""
-    address = folder / "forks"
+def running_forks() -> Iterator[Forks]:
+    """Load ``rio`` once; yield what forks it."""
     environ = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen([str(HOME / "bin" / "python"), str(FORKS), str(address)], env=environ) as process:
-        try:
-            deadline = time.monotonic() + PATIENCE
-            while not address.exists():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError("rio could not be loaded")
-                time.sleep(0.02)
-            yield address
-        finally:
-            process.terminate()
+    made = Forks(str(HOME / "bin" / "python"), "rio", "riocli.bootstrap:safe_cli", environ=environ)
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 def require_rio() -> None:

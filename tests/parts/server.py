@@ -7,8 +7,6 @@ import http.client
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from parts.forks import Process, the_towline, towline
 from parts.registry import free_port
 
 T = TypeVar("T")
@@ -33,7 +32,7 @@ class Server:
 
     folder: Path
     port: int
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
     token: str = ""
     project: str = ""
     replies: bytes = b""
@@ -49,10 +48,9 @@ class Server:
         """What the process wrote."""
         return self.folder / "serve.log"
 
-    def command(self, port: int) -> list[str]:
-        """Return the command line that serves this data folder."""
-        words = ["serve", "--data", str(self.data), "--port", str(port), *self.options]
-        return [sys.executable, "-m", "towline", *words]
+    def words(self, port: int) -> list[str]:
+        """Return the words after ``towline`` that serve this data folder."""
+        return ["serve", "--data", str(self.data), "--port", str(port), *self.options]
 
     def start(self) -> None:
         """Start, and return once it is ready."""
@@ -61,8 +59,9 @@ class Server:
 
     def begin(self) -> None:
         """Start, without waiting for anything."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.command(self.port), stdout=log, stderr=log)
+        with self.log.open("ab") as log, Path(os.devnull).open() as nothing:
+            streams = (nothing.fileno(), log.fileno(), log.fileno())
+            self.process = the_towline().start(self.words(self.port), streams=streams)
 
     def stop(self) -> int:
         """End by SIGTERM; return the exit code."""
@@ -107,8 +106,7 @@ class Server:
 def _make_account(data: Path) -> None:
     """Make the tests' person, organization and project where a server with this data folder finds them."""
     words = ["--email", EMAIL, "--password-stdin", "--organization", "acme", "--project", "demo"]
-    admin = [sys.executable, "-m", "towline", "admin", "create-user", "--data", str(data), *words]
-    subprocess.run(admin, input=PASSWORD.encode(), check=True, capture_output=True)
+    towline("admin", "create-user", "--data", data, *words, stdin=PASSWORD, check=True)
 
 
 @functools.cache

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
+from parts.forks import towline
 from parts.images import busybox_layout
 from parts.registry import htpasswd_auth, push, running_registry
 from parts.require import require
@@ -64,7 +64,7 @@ def running_stage(folder: Path) -> Iterator[Stage]:
         (folder / name).mkdir()
     with running_registry(folder / "registry", auth=htpasswd_auth(folder / "registry")) as registry:
         push(registry, busybox_layout(folder / "image", command=COMMAND), "team/talker:1.0")
-        with running_server(folder / "server") as server, running_forks(folder) as forks:
+        with running_server(folder / "server") as server, running_forks() as forks:
             stage = Stage(server, folder, registry.netloc, forks)
             _settle_in(stage)
             yield stage
@@ -197,11 +197,4 @@ def _settle_in(stage: Stage) -> None:
 
 def _towline(stage: Stage, *words: str, stdin: str = "") -> None:
     environ = {"XDG_CONFIG_HOME": str(stage.folder), "HOME": str(stage.folder)}
-    subprocess.run(
-        [sys.executable, "-m", "towline", *words],
-        input=stdin.encode(),
-        env=environ,
-        capture_output=True,
-        check=True,
-        timeout=60,
-    )
+    towline(*words, stdin=stdin, env=environ, check=True, timeout=60)

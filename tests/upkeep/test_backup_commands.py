@@ -2,12 +2,12 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from parts.forks import towline
 from parts.registry import free_port
 from parts.require import require
 from parts.server import EMAIL, PASSWORD, Server, running_server
@@ -30,8 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def admin(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "towline", "admin", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return towline("admin", *words)
 
 
 def with_keyring(server: Server, folder: Path) -> Path:

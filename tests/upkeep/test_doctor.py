@@ -4,13 +4,13 @@ import json
 import socket
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import installation
 import pytest
 
+from parts.forks import towline
 from parts.registry import free_port
 from parts.require import require
 from parts.server import Server, running_server
@@ -127,9 +127,8 @@ def server(tmp_path_factory: pytest.TempPathFactory):
 
 
 def doctor(server: Server, *words: str, port: int | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "towline", "admin", "doctor", "--data", str(server.data), *words]
     environ = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "TOWLINE_PORT": str(port or server.port)}
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environ)
+    return towline("admin", "doctor", "--data", server.data, *words, env=environ)
 
 
 def test_beside_a_running_server_it_finds_it_and_its_engine(server: Server) -> None:

@@ -3,8 +3,6 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +12,7 @@ import pytest
 from installation import CANARY
 
 from parts.fakes import NOON
+from parts.forks import towline
 from parts.postgres import PASSWORD, connected
 from towline import moving, upkeep
 from towline.app import DATABASE
@@ -33,12 +32,6 @@ from towline.store.sqlite.schema import shapes
 from towline.store.vault import SealingVault
 
 EVERY = frozenset(shape.name for shape in shapes())
-
-
-def towline(words, **how):
-    """Run the real command line."""
-    command = [sys.executable, "-m", "towline", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, **how)
 
 
 def quiet(done: int, total: int) -> None:
@@ -184,7 +177,7 @@ def test_the_command_moves_tells_what_it_did_and_shows_no_password(tmp_path, pos
     url = postgres_address.url
     environment = {**os.environ, "TOWLINE_DATABASE": url.replace("@", f":{PASSWORD}@", 1)}
     words = ["admin", "migrate-store", "--from", str(config.folder), "--to", url, "-o", "json"]
-    done = towline(words, env=environment)
+    done = towline(*words, env=environment)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["finished"], told["sealed"]) == (True, {"values": 4, "unreadable": []})
@@ -195,7 +188,7 @@ def test_the_command_moves_tells_what_it_did_and_shows_no_password(tmp_path, pos
 
 def test_a_password_in_the_command_line_is_refused(tmp_path):
     words = ["admin", "migrate-store", "--from", str(tmp_path), "--to", "postgresql://me:s3cret@127.0.0.1/x"]
-    done = towline(words)
+    done = towline(*words)
     assert done.returncode == 2
     assert "a password in a flag is shown in the list of processes" in done.stderr
     assert "s3cret" not in done.stderr
