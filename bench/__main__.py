@@ -168,10 +168,10 @@ def _deploying(client: Client, private: registry.Registry) -> None:
     login = {"registry": private.address, "username": registry.USER}
     client.secret("pull", **login, password="wrong")
     client.package("app", image=private.image, secret="pull")
-    names = iter(f"app-{number}" for number in range(1, 100))
+    made: list[str] = []
 
     def deployed(seen: Callable[[dict[str, Any]], bool]) -> None:
-        name = next(names)
+        made.append(name := f"app-{len(made) + 1}")
         client.deploy(name, package="app")
         _until(client, name, seen)
 
@@ -182,8 +182,8 @@ def _deploying(client: Client, private: registry.Registry) -> None:
     at_most(f"corrected secret to the process of {TRIES} deployments", 1000, healed, unit="ms")
     again = best(lambda: deployed(_runs), tries=TRIES)
     at_most("cached image: wish to the process", 300, again, unit="ms")
-    for each in client.call("GET", "/v2/deployments/?limit=100")["items"]:
-        client.call("DELETE", f"/v2/deployments/{each['metadata']['name']}/")
+    for name in made:  # by name: the first pages of the list are of those that rest
+        client.call("DELETE", f"/v2/deployments/{name}/")
     containers = place.FOLDER / "data" / "engine" / "containers"
     place.wait_for("the containers to end", lambda: None if any(containers.iterdir()) else True)
 
