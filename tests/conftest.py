@@ -1,5 +1,6 @@
 """What holds for all tests."""
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,17 @@ from towline.store.address import DatabaseAddress
 # How long an example takes is the machine's affair; timings belong in bench.
 settings.register_profile("towline", deadline=None)
 settings.load_profile("towline")
+
+
+def pytest_configure() -> None:
+    """Collect no garbage while tests are collected: all of that stays."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was collected out of every later look for garbage, which would walk it again and again."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
@@ -28,4 +40,4 @@ def postgres_address(postgres_server: postgres.PostgresServer) -> Iterator[Datab
     """A database in PostgreSQL with our tables and nothing in them."""
     address = postgres_server.database(template="model")
     yield address
-    postgres_server.drop(address)
+    postgres_server.leave(address)

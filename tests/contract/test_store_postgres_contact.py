@@ -158,4 +158,4 @@ async def test_a_pooler_in_transaction_mode_does_beside_the_direct_address(
     elsewhere = postgres_server.database(template="model")
     with pytest.raises(InvalidInput, match="another database answers there"):
         await PostgresStore.open(replace(address, direct=elsewhere), connections=1)
-    postgres_server.drop(elsewhere)
+    postgres_server.leave(elsewhere)

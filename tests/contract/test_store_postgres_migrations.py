@@ -25,7 +25,7 @@ def bare(postgres_server):
     """A database without any table."""
     address = postgres_server.database()
     yield address
-    postgres_server.drop(address)
+    postgres_server.leave(address)
 
 
 def found(address, query):

@@ -26,7 +26,7 @@ def database(postgres_server):
     address = postgres_server.database(template="model")
     with connected(address) as connection:
         yield connection
-    postgres_server.drop(address)
+    postgres_server.leave(address)
 
 
 @pytest.mark.parametrize("statement", STATEMENTS, ids=lambda each: " ".join(each.split())[:60])
