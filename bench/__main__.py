@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,8 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
     heading()
+    if find_spec("rich") is not None:
+        print("the tests' libraries are here: structlog loads rich, the server takes 8 MB and 60 ms more\n")
     try:
         _all()
     except KeyboardInterrupt:

@@ -157,7 +157,7 @@ def running_server(*, durable: bool = False) -> Iterator[PostgresServer]:
 
 
 def _in_memory() -> str | None:
-    """Return a folder in memory if there is room: a database has eight hundred files, made there in no time."""
+    """Return a folder in memory if there is room: its eight hundred files are made quickly there."""
     shared = Path("/dev/shm")
     roomy = os.access(shared, os.W_OK) and shutil.disk_usage(shared).free > _ROOM
     return str(shared) if roomy else None
