@@ -309,6 +309,7 @@ def seen(restart: RestartPolicy = RestartPolicy.ALWAYS, **state: object) -> Seen
         (seen(Status="restarting", Running=True, Restarting=True, ExitCode=1), ReplicaState.BACKING_OFF),
         (seen(Status="exited", ExitCode=0), ReplicaState.FAILED),
         (seen(RestartPolicy.NEVER, Status="exited", ExitCode=1), ReplicaState.EXITED),
+        (seen(RestartPolicy.NEVER, Status="stopped", ExitCode=0), ReplicaState.EXITED),
         (seen(RestartPolicy.ON_FAILURE, Status="exited", ExitCode=0), ReplicaState.EXITED),
         (seen(RestartPolicy.ON_FAILURE, Status="exited", ExitCode=1), ReplicaState.FAILED),
         (seen(RestartPolicy.NEVER, Status="created"), ReplicaState.FAILED),

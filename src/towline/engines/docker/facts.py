@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from towline.engines.docker.daemon import Json
     from towline.engines.docker.places import Kept, Place
 
+_ENDED = ("exited", "stopped")
+"""podman says the second until it has cleaned up behind the process, which its event does not wait for."""
 _KILLED = 128
 _LAST_SIGNAL = 64
 _FROM_OUTSIDE = "the container was ended from outside; it is started again"
@@ -188,7 +190,7 @@ def _state(seen: Seen) -> ReplicaState:
         return ReplicaState.RUNNING
     if seen.state.get("Restarting"):
         return ReplicaState.BACKING_OFF
-    if seen.state.get("Status") == "exited" and seen.kept.rests(seen.exit_code):
+    if seen.state.get("Status") in _ENDED and seen.kept.rests(seen.exit_code):
         return ReplicaState.EXITED
     return ReplicaState.FAILED
 
