@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from parts.debian import debian
 from parts.require import require
 
 ROOT = Path(__file__).resolve().parents[2]
-BASE = ROOT / "build" / "debian-python.tar"
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096")
 """Of its own accord podman asks for more than a machine like this lets it give."""
@@ -24,14 +23,14 @@ LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096")
 @contextmanager
 def built(folder: Path, *, extras: str) -> Iterator[str]:
     """Build the image without the internet; yield its name, and delete it."""
-    for part in ("root", "debootstrap", "buildah", "podman", "tar"):
+    for part in ("root", "buildah", "podman"):
         require(part)
     mark = secrets.token_hex(4)
     name, base = f"localhost/towline-{mark}", f"localhost/towline-base-{mark}"
     wheels = folder / "wheels"
     for extra in extras.split():
         _download(wheels, ROOT / "requirements" / f"{extra}.txt")
-    run("podman", "import", "--quiet", str(_base()), base)
+    run("podman", "import", "--quiet", str(debian()), base)
     try:
         run(
             *("buildah", "build", "--format", "docker", "--isolation", "chroot", "--network", "host"),
@@ -96,16 +95,3 @@ def _download(wheels: Path, requirements: Path) -> None:
         *("--only-binary", ":all:", "--python-version", "3.11", "--implementation", "cp", *abis, *platforms),
         *("--require-hashes", "--requirement", str(requirements), "--dest", str(wheels)),
     )
-
-
-def _base() -> Path:
-    """Return a Debian with Python 3.11 as an archive, made once for this checkout."""
-    if not BASE.exists():
-        BASE.parent.mkdir(exist_ok=True)
-        folder, fresh = BASE.with_suffix(""), BASE.with_suffix(".tar.new")
-        shutil.rmtree(folder, ignore_errors=True)
-        run("debootstrap", "--variant=minbase", "--include=python3,python3-venv", "bookworm", str(folder))
-        run("tar", "--numeric-owner", "-C", str(folder), "-cf", str(fresh), ".")
-        fresh.rename(BASE)
-        shutil.rmtree(folder)
-    return BASE

@@ -32,13 +32,14 @@ class Process:
         self.args = list(words)
         self.returncode: int | None = None
         self._answers = os.fdopen(answers, "rb", buffering=0)
+        self._read = b""
         self._turn = threading.Lock()
         self.pid = int(self._line())
 
     def poll(self) -> int | None:
         """Return the exit code, None as long as it runs."""
         with self._turn:
-            if self.returncode is None and select.select([self._answers], [], [], 0)[0]:
+            if self.returncode is None and self._is_told(0):
                 self.returncode = int(self._line())
                 self._answers.close()
         return self.returncode
@@ -50,7 +51,7 @@ class Process:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise subprocess.TimeoutExpired(self.args, timeout)
-            select.select([self._answers], [], [], left)
+            self._is_told(left)
         return code
 
     def send_signal(self, number: int) -> None:
@@ -67,14 +68,17 @@ class Process:
         """End it."""
         self.send_signal(signal.SIGKILL)
 
+    def _is_told(self, within: float) -> bool:
+        return b"\n" in self._read or bool(select.select([self._answers], [], [], within)[0])
+
     def _line(self) -> bytes:
-        read = b""
-        while not read.endswith(b"\n"):
+        while b"\n" not in self._read:
             more = self._answers.read(16)
             if not more:
                 raise RuntimeError("what forks has ended: its own words stand above")
-            read += more
-        return read
+            self._read += more
+        line, _, self._read = self._read.partition(b"\n")
+        return line
 
 
 @dataclass

@@ -4,41 +4,19 @@ from __future__ import annotations
 
 import gzip
 import os
-import shutil
 import stat
 import subprocess
 from pathlib import Path
 
-import pytest
 from oci_layout import digest
 
-from parts.require import require
+from parts.debian import debian
 from towline.engines.embedded.layers import LayerStore
 
-BUILD = Path(__file__).parents[3] / "build"
-TARBALL = BUILD / "debian-minbase.tar"
 
-
-@pytest.fixture(scope="session")
-def debian() -> Path:
-    """Return a Debian's root file system as an archive, made once for this checkout."""
-    for part in ("root", "debootstrap", "tar"):
-        require(part)
-    if not TARBALL.exists():
-        BUILD.mkdir(exist_ok=True)
-        root, fresh = BUILD / "debian-minbase", TARBALL.with_suffix(".tar.new")
-        shutil.rmtree(root, ignore_errors=True)
-        subprocess.run(["debootstrap", "--variant=minbase", "stable", root], check=True, capture_output=True)
-        names = ("--xattrs", "--numeric-owner", "--format=pax", "--exclude=./var/cache/apt/archives/*.deb")
-        subprocess.run(["tar", *names, "-C", root, "-cf", fresh, "."], check=True)
-        fresh.rename(TARBALL)
-        shutil.rmtree(root)
-    return TARBALL
-
-
-async def test_a_real_debian_is_unpacked_as_tar_unpacks_it(debian: Path, tmp_path: Path) -> None:
-    blob = tmp_path / "blob"
-    diff_id = packed(debian, blob)
+async def test_a_real_debian_is_unpacked_as_tar_unpacks_it(tmp_path: Path) -> None:
+    archive, blob = debian(), tmp_path / "blob"
+    diff_id = packed(archive, blob)
     store = LayerStore(tmp_path, user_namespace=False)
     await store.open()
     ours = await store.unpack(blob, diff_id=diff_id)
@@ -46,7 +24,7 @@ async def test_a_real_debian_is_unpacked_as_tar_unpacks_it(debian: Path, tmp_pat
     assert ours is not None
     theirs = tmp_path / "theirs"
     theirs.mkdir()
-    by_tar(debian, theirs)
+    by_tar(archive, theirs)
     expected = {name: what for name, what in entries(theirs).items() if not what.startswith(("c", "b"))}
     found = entries(ours)
     assert len(expected) > 5000

@@ -1,0 +1,37 @@
+"""A real Debian with Python, made by debootstrap once for this checkout."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import subprocess
+from pathlib import Path
+
+from parts.require import require
+
+BUILD = Path(__file__).resolve().parents[2] / "build"
+ARCHIVE = BUILD / "debian.tar"
+PACKAGES = "python3,python3-venv"
+TAR = ("--xattrs", "--numeric-owner", "--format=pax", "--exclude=./var/cache/apt/archives/*.deb")
+
+
+def debian() -> Path:
+    """Return its root file system as an archive; who comes while it is made waits for it."""
+    for part in ("root", "debootstrap", "tar"):
+        require(part)
+    BUILD.mkdir(exist_ok=True)
+    with (BUILD / "debian.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not ARCHIVE.exists():
+            folder, fresh = BUILD / "debian", BUILD / "debian.tar.new"
+            shutil.rmtree(folder, ignore_errors=True)
+            _run("debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(folder))
+            _run("tar", *TAR, "-C", str(folder), "-cf", str(fresh), ".")
+            fresh.rename(ARCHIVE)
+            shutil.rmtree(folder)
+    return ARCHIVE
+
+
+def _run(*words: str) -> None:
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{words[0]}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
