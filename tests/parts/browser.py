@@ -124,9 +124,19 @@ class Person:
     def violations(self) -> list[str]:
         """Return what axe-core finds wrong with the page for people who use it differently."""
         self.page.evaluate(AXE.read_text())
+        return self._found(list(RULES))
+
+    def violations_in_both_themes(self) -> list[str]:
+        """Return likewise what is wrong in light, and with the colours of dark."""
+        self.page.emulate_media(color_scheme="light")
+        in_light = self.violations()
+        self.page.emulate_media(color_scheme="dark")
+        return in_light + self._found({"type": "rule", "values": ["color-contrast"]})
+
+    def _found(self, rules: object) -> list[str]:
         found = self.page.evaluate(
             "rules => axe.run(document, {runOnly: rules}).then(result => JSON.stringify(result.violations))",
-            list(RULES),
+            rules,
         )
         return [
             f"{each['id']}: {each['nodes'][0]['html'][:200]} {each['nodes'][0]['failureSummary'][:300]}"
