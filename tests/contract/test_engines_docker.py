@@ -32,6 +32,7 @@ from towline.domain.package import LivenessProbe, RestartPolicy
 from towline.domain.registry import RegistrySettings
 from towline.domain.workload import Fact, Mount, PullAccess, ReplicaState, Workload
 from towline.engines.docker.address import EngineAddress
+from towline.engines.docker.containers import Containers
 from towline.engines.docker.pulls import MOST_TOKENS
 
 if TYPE_CHECKING:
@@ -199,6 +200,21 @@ async def test_folders_are_made_inside_a_container_that_never_starts(place: Plac
     (root / "link").symlink_to("/etc")
     with pytest.raises(EngineFailed, match="is a link or a file"):
         await lab.engine._volumes.prepare(replace(run, mounts=(replace(mount, sub_path="link"),)))
+
+
+async def test_what_is_made_and_about_to_be_started_is_no_news(
+    lab: DockerLab, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = Containers.start
+
+    async def looked_at_before(containers: Containers, ident: str) -> None:
+        await lab.engine._watch.look(ident)
+        await start(containers, ident)
+
+    monkeypatch.setattr(Containers, "start", looked_at_before)
+    await lab.engine.apply(lab.workload(FOREVER))
+    await watch.state(ReplicaState.RUNNING)
+    assert {fact.state for fact in watch.facts} <= {ReplicaState.PULLING, ReplicaState.RUNNING}
 
 
 async def test_what_is_ended_from_outside_is_reported_and_started_again(

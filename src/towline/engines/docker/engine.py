@@ -299,8 +299,9 @@ class DockerEngine:
         )  # fmt: skip
         ident = ""
         try:
-            ident = await self._containers.make(name, asked)
-            await self._containers.start(ident)
+            with self._watch.starts(place):
+                ident = await self._containers.make(name, asked)
+                await self._containers.start(ident)
             await self._see_it_run(ident)
         except Refused as refused:
             if ident:

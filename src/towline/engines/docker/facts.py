@@ -49,6 +49,11 @@ class Seen:
         return bool(self.state.get("Running")) and not self.state.get("Restarting")
 
     @property
+    def is_unstarted(self) -> bool:
+        """Whether it was made and never started."""
+        return bool(self.state.get("Status") == "created")
+
+    @property
     def started_at(self) -> datetime | None:
         """When its present or last process started."""
         return moment(str(self.state.get("StartedAt", "")))
@@ -197,6 +202,6 @@ def _state(seen: Seen) -> ReplicaState:
 
 def _finding(seen: Seen, state: ReplicaState, *, out_of_memory: bool) -> Finding:
     if state is ReplicaState.FAILED:
-        detail = _NEVER_STARTED if seen.state.get("Status") == "created" else _FROM_OUTSIDE
+        detail = _NEVER_STARTED if seen.is_unstarted else _FROM_OUTSIDE
         return Finding(FindingCode.ENGINE_ERROR, detail)
     return exit_finding(seen.exit_code, out_of_memory=out_of_memory, lines=seen.lines)

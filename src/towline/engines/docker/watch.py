@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -25,7 +26,7 @@ from towline.engines.docker.kills import Kills
 from towline.engines.waiting import all_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import aiohttp
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from towline.engines.docker.containers import Containers
     from towline.engines.docker.daemon import Daemon, Json
     from towline.engines.docker.facts import Seen
-    from towline.engines.docker.places import Kept
+    from towline.engines.docker.places import Kept, Place
     from towline.engines.docker.wellness import Wellness
     from towline.ports import Clock
 
@@ -68,6 +69,7 @@ class Watch:
         self._known: dict[str, Kept] = {}
         self._last: dict[str, Fact] = {}
         self._leaving: set[str] = set()
+        self._starting: set[Place] = set()
         self._kills = Kills()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._looking = asyncio.Semaphore(_LOOKS_AT_ONCE)
@@ -100,10 +102,20 @@ class Watch:
             if seen is None:
                 return None
             self._known[seen.ident] = seen.kept
-            self._publish(seen.ident, self.fact(seen))
+            if not (seen.is_unstarted and seen.kept.place in self._starting):
+                self._publish(seen.ident, self.fact(seen))
         if self.wellness is not None:
             self.wellness.note(seen)
         return seen
+
+    @contextmanager
+    def starts(self, place: Place) -> Iterator[None]:
+        """Expect the container of a place to be made and started meanwhile: in between it is no news."""
+        self._starting.add(place)
+        try:
+            yield
+        finally:
+            self._starting.discard(place)
 
     def leaves(self, ident: str) -> None:
         """Expect the container's end: it is no news."""
