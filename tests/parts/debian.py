@@ -24,12 +24,21 @@ def debian() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not ARCHIVE.exists():
             folder, fresh = BUILD / "debian", BUILD / "debian.tar.new"
-            shutil.rmtree(folder, ignore_errors=True)
+            _clear(folder)
             _run("debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(folder))
             _run("tar", *TAR, "-C", str(folder), "-cf", str(fresh), ".")
             fresh.rename(ARCHIVE)
             shutil.rmtree(folder)
     return ARCHIVE
+
+
+def _clear(folder: Path) -> None:
+    """Take away what a killed debootstrap left, which mounts the machine's own /proc in there."""
+    mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for each in reversed([place for place in mounted if place.startswith(f"{folder}/")]):
+        _run("umount", each)
+    if folder.exists():
+        shutil.rmtree(folder)
 
 
 def _run(*words: str) -> None:
