@@ -15,11 +15,9 @@ from towline.domain.engine import EngineKeys, EngineKind, EngineRecord, EngineSp
 from towline.domain.errors import EngineFailed, InvalidInput
 from towline.domain.mirror import allowed_on
 from towline.engines.docker import EngineAddress, answers_at
-from towline.engines.docker.engine import DockerEngine
 from towline.engines.embedded import machine
 from towline.engines.embedded.engine import EmbeddedEngine
 from towline.engines.embedded.puller import Puller
-from towline.engines.swarm.engine import SwarmEngine
 from towline.services.disks import refuse_disks_of
 from towline.services.drifts import Drifts
 from towline.services.fleet import Housed, Opener
@@ -153,6 +151,8 @@ async def _embedded(order: _Order) -> Housed:
 
 
 async def _docker(order: _Order) -> Housed:
+    from towline.engines.docker.engine import DockerEngine  # noqa: PLC0415 - of no use where none is
+
     memory = "docker-images.json" if order.is_own else f"docker-images-{order.record.guid}.json"
     engine = DockerEngine(
         order.address,
@@ -168,6 +168,8 @@ async def _docker(order: _Order) -> Housed:
 
 
 async def _swarm(order: _Order) -> Housed:
+    from towline.engines.swarm.engine import SwarmEngine  # noqa: PLC0415 - likewise
+
     engine = SwarmEngine(
         order.address,
         installation=await _installation(order.store),

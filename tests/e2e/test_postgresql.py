@@ -91,6 +91,7 @@ def verified(server, number=0):
 
 
 def test_a_registry_is_asked_three_questions_at_a_time_by_all_servers_together(servers, registry):
+    registry.meeting = 3
     with ThreadPoolExecutor(12) as asking:
         answers = list(asking.map(verified, servers * 6, [0, 0, 1, 1, 2, 2] * 2))
     assert {each["verdict"] for each in answers} == {"verified"}

@@ -13,24 +13,30 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 USER, PASSWORD = "robot", "obviously-a-test-password"
 ANSWER_TIME = 0.03
 """Seconds that it takes for an answer, as a registry somewhere else does: questions can meet there."""
+PATIENCE = 20.0
 
 
 @dataclass
 class Counting:
-    """What was asked. ``pauses`` is how many of the next logins are told to come back in five minutes."""
+    """What was asked. ``pauses`` is how many of the next logins are told to come back in five minutes.
+
+    ``meeting`` is how many questions wait for each other at the first answers, however slow who asks is.
+    """
 
     netloc: str = ""
     most_at_once: int = 0
     logins: int = 0
     pauses: int = 0
+    meeting: int = 0
     _inside: int = 0
-    _guard: threading.Lock = field(default_factory=threading.Lock)
+    _guard: threading.Condition = field(default_factory=threading.Condition)
 
     def begin(self, authorization: str | None) -> tuple[int, dict[str, str]]:
         """Note a question; return what is answered."""
         with self._guard:
             self._inside += 1
             self.most_at_once = max(self.most_at_once, self._inside)
+            self._guard.notify_all()
             if authorization is None:
                 return 401, {"WWW-Authenticate": 'Basic realm="counting"'}
             self.logins += 1
@@ -41,8 +47,10 @@ class Counting:
         return (200 if authorization == f"Basic {wanted}" else 401), {}
 
     def end(self) -> None:
-        """Note that the answer is out."""
+        """Let the answer out, after its time."""
+        time.sleep(ANSWER_TIME)
         with self._guard:
+            self._guard.wait_for(lambda: self.most_at_once >= self.meeting, PATIENCE)
             self._inside -= 1
 
 
@@ -56,7 +64,6 @@ def counting_registry() -> Iterator[Counting]:
 
         def do_GET(self) -> None:
             status, headers = counting.begin(self.headers["Authorization"])
-            time.sleep(ANSWER_TIME)
             counting.end()
             self.send_response(status)
             for name, value in {**headers, "Content-Length": "2"}.items():
