@@ -15,9 +15,10 @@ demo: .venv/.run ## show the main job: a private image deployed with a pull secr
 demo-stop: .venv/.run ## stop what `make demo` left running
 	@$(BIN)/python -m demo stop
 
-test: check .venv/.rio .venv/.helm .venv/.provider ## set everything up and run all tests
+test: ## set everything up and run all tests
+	@$(MAKE) --no-print-directory --jobs 4 check .venv/.rio .venv/.helm .venv/.provider
 	@$(BIN)/python -m compileall -q src tests
-	@$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest --numprocesses 5 --dist loadfile --no-loadscope-reorder
 
 check: .venv/.test ## format, lint, types, layers
 	@$(BIN)/ruff check $(CODE)
