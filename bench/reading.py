@@ -45,6 +45,16 @@ def least(server: Server, path: str, headers: Mapping[str, str], *, clients: int
     return Spent(cpu, quickest.wall, quickest.delays)
 
 
+def in_pings(server: Server, path: str, headers: Mapping[str, str]) -> float:
+    """Return what a request costs the server, in requests for /healthz that take turns with it."""
+    ask, ping = request("GET", path, headers), request("GET", "/healthz", {})
+    costs = []
+    for _ in range(PAIRS):
+        cost = server.spent(lambda _: ask, count=EACH_OF_A_PAIR, clients=8).cpu
+        costs.append(cost / server.spent(lambda _: ping, count=EACH_OF_A_PAIR, clients=8).cpu)
+    return median(costs)
+
+
 def _ratio(ours: Server, bare: Server, headers: Mapping[str, str]) -> None:
     ask = request("GET", ONE, headers)
     mine, theirs = [], []
