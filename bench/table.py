@@ -10,9 +10,11 @@ OVER: list[str] = []
 
 
 def heading() -> None:
-    """Print the head of the table, and how busy the machine was before: times on a clock suffer from that."""
+    """Print the head of the table, how busy the machine was before, and how fast it is just now."""
     load, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
-    print(f"the machine's load was {load:.1f} on {cores} cores before this\n")
+    print(f"the machine's load was {load:.1f} on {cores} cores before this")
+    counted = best(lambda: sum(number for number in range(1_000_000)), tries=5)
+    print(f"counting to a million takes it {counted:.0f} ms: compare times with those of a machine like it\n")
     print(f"{'what':62} {'budget':>20} {'':4} figure")
 
 
