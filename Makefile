@@ -18,7 +18,7 @@ demo-stop: .venv/.run ## stop what `make demo` left running
 test: ## set everything up and run all tests
 	@$(MAKE) --no-print-directory --jobs 4 check .venv/.rio .venv/.helm .venv/.provider
 	@$(BIN)/python -m compileall -q src tests
-	@$(BIN)/pytest --numprocesses 5 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: .venv/.test ## format, lint, types, layers
 	@$(BIN)/ruff check $(CODE)
