@@ -4,7 +4,7 @@ BIN := .venv/bin
 CODE := src tests $(wildcard demo bench docs/*.py deploy/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test check bench docs findings e2e-docker storm storm-docker e2e-kubernetes rio-table screenshots assets clean
+.PHONY: help demo demo-stop test compiled check bench docs findings e2e-docker storm storm-docker e2e-kubernetes rio-table screenshots assets clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,9 +16,14 @@ demo-stop: .venv/.run ## stop what `make demo` left running
 	@$(BIN)/python -m demo stop
 
 test: ## set everything up and run all tests
-	@$(MAKE) --no-print-directory --jobs 4 check .venv/.rio .venv/.helm .venv/.provider
+	@$(MAKE) --no-print-directory --jobs 4 check compiled .venv/.rio .venv/.helm .venv/.provider
+	@$(BIN)/pytest --numprocesses 5 --dist loadfile --no-loadscope-reorder
+
+# Once, and not by each of the processes that run tests at the same time.
+compiled: .venv/.test
 	@$(BIN)/python -m compileall -q src tests
-	@$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest --collect-only --quiet --quiet >/dev/null \
+	  || { $(BIN)/pytest --collect-only --quiet --quiet | tail -n 40; exit 1; }
 
 check: .venv/.test ## format, lint, types, layers
 	@$(BIN)/ruff check $(CODE)
