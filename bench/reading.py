@@ -47,24 +47,27 @@ def least(server: Server, path: str, headers: Mapping[str, str], *, clients: int
 
 def in_pings(server: Server, path: str, headers: Mapping[str, str]) -> float:
     """Return what a request costs the server, in requests for /healthz that take turns with it."""
-    ask, ping = request("GET", path, headers), request("GET", "/healthz", {})
-    costs = []
-    for _ in range(PAIRS):
-        cost = server.spent(lambda _: ask, count=EACH_OF_A_PAIR, clients=8).cpu
-        costs.append(cost / server.spent(lambda _: ping, count=EACH_OF_A_PAIR, clients=8).cpu)
-    return median(costs)
+    asked = _in_turns((server, request("GET", path, headers)), (server, request("GET", "/healthz", {})))
+    return median(cost / ping for cost, ping in asked)
 
 
 def _ratio(ours: Server, bare: Server, headers: Mapping[str, str]) -> None:
     ask = request("GET", ONE, headers)
-    mine, theirs = [], []
-    for _ in range(PAIRS):
-        mine.append(ours.spent(lambda _: ask, count=EACH_OF_A_PAIR, clients=8).cpu)
-        theirs.append(bare.spent(lambda _: ask, count=EACH_OF_A_PAIR, clients=8).cpu)
-    row("bare Starlette handler, the same read", "-", f"{median(theirs) * 1e6:.1f} us CPU")
-    row("GET a secret through the whole API", "-", f"{median(mine) * 1e6:.1f} us CPU")
-    ratio = median(one / other for one, other in zip(mine, theirs, strict=True))
+    asked = _in_turns((ours, ask), (bare, ask))
+    theirs, mine = median(theirs for _, theirs in asked), median(mine for mine, _ in asked)
+    row("bare Starlette handler, the same read", "-", f"{theirs * 1e6:.1f} us CPU")
+    row("GET a secret through the whole API", "-", f"{mine * 1e6:.1f} us CPU")
+    ratio = median(mine / theirs for mine, theirs in asked)
     at_most("GET a secret: against the bare handler", 1.10, ratio, unit="x", digits=3)
+
+
+def _in_turns(*asked: tuple[Server, bytes]) -> list[list[float]]:
+    """Return what each request cost its server, in seconds of CPU, round by round."""
+    return [[_cost(server, ask) for server, ask in asked] for _ in range(PAIRS)]
+
+
+def _cost(server: Server, ask: bytes) -> float:
+    return server.spent(lambda _: ask, count=EACH_OF_A_PAIR, clients=8).cpu
 
 
 def _listens(port: int) -> bool | None:

@@ -15,15 +15,15 @@ settings.register_profile("towline", deadline=None)
 settings.load_profile("towline")
 
 
-def pytest_configure() -> None:
-    """Collect no garbage while tests are collected: all of that stays."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Look for no garbage while tests are collected, nor ever among them: all of that stays."""
     gc.disable()
-
-
-def pytest_collection_finish() -> None:
-    """Keep what was collected out of every later look for garbage, which would walk it again and again."""
-    gc.freeze()
-    gc.enable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

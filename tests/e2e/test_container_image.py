@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from parts import container_image
-from parts.container_image import about, built, run, running
+from parts.container_image import about, built, running
+from parts.debian import run
 from parts.kube.lab import running_kubernetes
 from parts.registry import free_port
 from parts.server import EMAIL, PASSWORD, Server, until

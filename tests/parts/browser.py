@@ -30,6 +30,7 @@ ARGUMENTS = (
 PATIENCE = 45_000
 Role = Literal["link", "button", "textbox", "radio", "switch", "combobox"]
 AXE = Path(__file__).resolve().parent.parent / "console" / "axe.min.js"
+OF_COLOURS = ("color-contrast", "link-in-text-block")
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 
 expect.set_options(timeout=PATIENCE)
@@ -131,7 +132,8 @@ class Person:
         self.page.emulate_media(color_scheme="light")
         in_light = self.violations()
         self.page.emulate_media(color_scheme="dark")
-        return in_light + self._found({"type": "rule", "values": ["color-contrast"]})
+        expect(self.page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+        return in_light + self._found({"type": "rule", "values": list(OF_COLOURS)})
 
     def _found(self, rules: object) -> list[str]:
         found = self.page.evaluate(

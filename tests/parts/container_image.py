@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from parts.debian import debian
+from parts.debian import debian, run
 from parts.require import require
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,13 +77,6 @@ def about(image: str) -> dict[str, Any]:
     """Return an image's configuration."""
     found: dict[str, Any] = json.loads(run("podman", "image", "inspect", image))[0]
     return found
-
-
-def run(*words: str, given: str = "") -> str:
-    """Run a program and return what it printed; fail with what it said."""
-    done = subprocess.run(words, input=given, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{' '.join(words[:3])}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
-    return done.stdout.strip()
 
 
 def _download(wheels: Path, requirements: Path) -> None:

@@ -25,8 +25,8 @@ def debian() -> Path:
         if not ARCHIVE.exists():
             folder, fresh = BUILD / "debian", BUILD / "debian.tar.new"
             _clear(folder)
-            _run("debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(folder))
-            _run("tar", *TAR, "-C", str(folder), "-cf", str(fresh), ".")
+            run("debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(folder))
+            run("tar", *TAR, "-C", str(folder), "-cf", str(fresh), ".")
             fresh.rename(ARCHIVE)
             shutil.rmtree(folder)
     return ARCHIVE
@@ -36,11 +36,13 @@ def _clear(folder: Path) -> None:
     """Take away what a killed debootstrap left, which mounts the machine's own /proc in there."""
     mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
     for each in reversed([place for place in mounted if place.startswith(f"{folder}/")]):
-        _run("umount", each)
+        run("umount", each)
     if folder.exists():
         shutil.rmtree(folder)
 
 
-def _run(*words: str) -> None:
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{words[0]}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+def run(*words: str, given: str = "") -> str:
+    """Run a program and return what it printed; fail with what it said."""
+    done = subprocess.run(words, input=given, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(words[:3])}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+    return done.stdout.strip()

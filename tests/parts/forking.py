@@ -26,11 +26,13 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 LARGEST = 1 << 18
 STREAMS = 3
 Entry = Callable[[], object]
+Running = dict[int, tuple[int, int]]
+"""By the handle of a process: its number, and where its answers go."""
 
 
 def main(descriptor: str, entry: str, package: str = "") -> None:
@@ -38,7 +40,7 @@ def main(descriptor: str, entry: str, package: str = "") -> None:
     run = load(entry, package)
     gc.collect()
     gc.freeze()
-    running: dict[int, tuple[int, int]] = {}  # by the handle of a process: its number, where to answer
+    running: Running = {}
     with socket.socket(fileno=int(descriptor)) as requests, selectors.DefaultSelector() as selector:
         selector.register(requests, selectors.EVENT_READ)
         while True:
@@ -49,21 +51,32 @@ def main(descriptor: str, entry: str, package: str = "") -> None:
                     continue
                 message, descriptors, _, _ = socket.recv_fds(requests, LARGEST, STREAMS + 1)
                 if not message:
-                    for number, _ in running.values():
-                        os.kill(number, signal.SIGKILL)
-                    return
-                number = os.fork()
-                if not number:
-                    ours = [answers for _, answers in running.values()]
-                    for each in (requests.detach(), selector.fileno(), descriptors[STREAMS], *running, *ours):
-                        os.close(each)
-                    become(run, json.loads(message), descriptors[:STREAMS])
-                for each in descriptors[:STREAMS]:
-                    os.close(each)
-                answer(descriptors[STREAMS], number)
-                handle = os.pidfd_open(number)
-                running[handle] = (number, descriptors[STREAMS])
+                    return kill(running)
+                ours = [requests.fileno(), selector.fileno()]
+                handle = start(run, json.loads(message), descriptors, running=running, ours=ours)
                 selector.register(handle, selectors.EVENT_READ)
+
+
+def start(run: Entry, request: Any, descriptors: list[int], *, running: Running, ours: list[int]) -> int:
+    """Fork for a request, and answer the process's number; return its handle."""
+    *streams, answers = descriptors
+    number = os.fork()
+    if not number:
+        for each in (*ours, answers, *running, *(other for _, other in running.values())):
+            os.close(each)
+        become(run, request, streams)
+    for each in streams:
+        os.close(each)
+    answer(answers, number)
+    handle = os.pidfd_open(number)
+    running[handle] = (number, answers)
+    return handle
+
+
+def kill(running: Running) -> None:
+    """End what still runs."""
+    for number, _ in running.values():
+        os.kill(number, signal.SIGKILL)
 
 
 def load(entry: str, package: str) -> Entry:
@@ -91,8 +104,8 @@ def tell_end(handle: int, number: int, answers: int) -> None:
     os.close(handle)
 
 
-def become(run: Entry, request: Any, streams: list[int]) -> None:
-    """Be the program with these words; end as it ends, and never return."""
+def become(run: Entry, request: Any, streams: list[int]) -> NoReturn:
+    """Be the program with these words; end as it ends."""
     for number, each in enumerate(streams):
         os.dup2(each, number)
     for each in set(streams) - set(range(STREAMS)):

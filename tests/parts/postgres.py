@@ -27,9 +27,8 @@ PASSWORD = "obviously-a-test-password"
 
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "32MB"}
 """Tests make a hundred databases; what survives a power cut is PostgreSQL's own affair."""
-
-
 _ROOM = 4 << 30
+"""The free bytes that their folder must have to be in memory."""
 
 
 def programs() -> Path | None:
@@ -157,7 +156,7 @@ def running_server(*, durable: bool = False) -> Iterator[PostgresServer]:
 
 
 def _in_memory() -> str | None:
-    """Return a folder in memory if there is room: its eight hundred files are made quickly there."""
+    """Return a folder in memory if there is room: a database's hundreds of files are made quickly there."""
     shared = Path("/dev/shm")
     roomy = os.access(shared, os.W_OK) and shutil.disk_usage(shared).free > _ROOM
     return str(shared) if roomy else None
