@@ -603,12 +603,12 @@ async def see_a_bridge(lab: DockerLab, watch: Watch) -> None:
         await lab.engine.apply(replace(published(lab, serve, port, user=0), deployment_guid="dep-other"))
     assert caught.value.finding.code is FindingCode.PORT_TAKEN
     await lab.engine.remove(GUID)
-    probe = LivenessProbe(port=port, path="/no-such-page", period=1, failures=1)
+    probe = LivenessProbe(port=port, path="/no-such-page", period=1, failures=3)
     inside = lab.workload(serve, probe=probe, restart=RestartPolicy.NEVER, uid=0)
     await lab.engine.apply(inside)
     unwell = await watch.state(ReplicaState.EXITED)
     assert unwell.finding is not None
-    assert unwell.finding.detail == "1 times in a row: /no-such-page was answered with 404"
+    assert unwell.finding.detail == "3 times in a row: /no-such-page was answered with 404"
 
 
 def published(lab: DockerLab, script: str, port: int, *, user: int) -> Workload:

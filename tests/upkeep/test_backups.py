@@ -126,8 +126,8 @@ async def test_any_changed_byte_and_any_cut_is_found_and_leaves_the_place_empty(
             await restored(bad, tmp_path / "new")
         except BackupDamaged:
             found += 1
-        else:  # only what means nothing may differ: gzip's time and system
-            assert each[:4] + each[10:] == content[:4] + content[10:]
+        else:  # only what means nothing may differ: gzip's time and system, or another way to the same bytes
+            assert gzip.decompress(each) == gzip.decompress(content)
             (tmp_path / "new" / DATABASE).unlink()
         assert [path.name for path in (tmp_path / "new").iterdir()] == ["lock"]
     assert found >= len(spoiled) - 5
