@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -169,6 +170,24 @@ async def test_a_tail_reaches_back_into_older_parts(tmp_path: Path, count: int, 
     (tmp_path / "log").write_bytes(b"c\r\nd\n")
     chunks = [chunk async for chunk in logs.read(tmp_path, follow=False, tail=count, is_alive=lambda: False)]
     assert b"".join(chunks) == expected
+
+
+async def test_a_tail_of_a_log_that_grows_just_then_begins_with_a_whole_line(
+    tmp_path: Path, monkeypatch
+) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"one\ntwo\nthree\n")
+    measure = logs._tail
+
+    def grown(*given: Any) -> Any:
+        measured = measure(*given)
+        with log.open("ab") as file:
+            file.write(b"and four\n")
+        return measured
+
+    monkeypatch.setattr(logs, "_tail", grown)
+    chunks = [chunk async for chunk in logs.read(tmp_path, follow=False, tail=2, is_alive=lambda: False)]
+    assert b"".join(chunks) == b"two\nthree\nand four\n"
 
 
 def test_the_last_lines_are_those_of_the_newest_part_that_has_any(tmp_path: Path) -> None:

@@ -25,7 +25,11 @@ SIGN_OF_LIFE = 10.0
 def last_lines(folder: Path, count: int) -> Sequence[bytes]:
     """Return the last ``count`` lines of the newest part that has any."""
     for part in reversed(_parts(folder)):
-        lines = _tail(part, count)
+        try:
+            with part.open("rb") as file:
+                _, lines = _tail(file, count)
+        except FileNotFoundError:  # rotated away just now
+            continue
         if lines:
             return [line.rstrip(b"\n") for line in lines]
     return ()
@@ -76,10 +80,11 @@ class _Reader:
         """Go to where the last ``count`` lines begin."""
         wanted = count
         for path in reversed(_parts(self._folder)):
-            found = _tail(path, wanted)
             self._reopen(path)
-            if self._file is not None:
-                self._file.seek(-sum(map(len, found)), os.SEEK_END)
+            if self._file is None:
+                continue
+            start, found = _tail(self._file, wanted)
+            self._file.seek(start)
             wanted -= len(found)
             if wanted <= 0:
                 return
@@ -149,22 +154,20 @@ def _parts(folder: Path) -> Sequence[Path]:
     return [*ordered, newest] if newest.exists() else ordered
 
 
-def _tail(path: Path, count: int) -> Sequence[bytes]:
-    """Return the last lines of a file, each with its end."""
-    if count <= 0:
-        return ()
-    try:
-        with path.open("rb") as file:
-            position = file.seek(0, os.SEEK_END)
-            data = b""
-            while position > 0 and data.count(b"\n") <= count:
-                step = min(CHUNK, position)
-                position -= step
-                file.seek(position)
-                data = file.read(step) + data
-    except FileNotFoundError:
-        return ()
-    return _split(data)[-count:]
+def _tail(file: BinaryIO, count: int) -> tuple[int, Sequence[bytes]]:
+    """Return where the last lines of a file begin, in bytes, and the lines, each with its end.
+
+    It may grow meanwhile: what comes after its present end is not among them.
+    """
+    position = end = file.seek(0, os.SEEK_END)
+    data = b""
+    while count > 0 < position and data.count(b"\n") <= count:
+        step = min(CHUNK, position)
+        position -= step
+        file.seek(position)
+        data = file.read(step) + data
+    lines = _split(data)[-count:] if count > 0 else ()
+    return end - sum(map(len, lines)), lines
 
 
 def _split(data: bytes) -> list[bytes]:
