@@ -4,7 +4,7 @@ BIN := .venv/bin
 CODE := src tests $(wildcard demo bench docs/*.py deploy/*.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test compiled check bench docs findings e2e-docker storm storm-docker e2e-kubernetes rio-table screenshots assets clean
+.PHONY: help demo demo-stop test beforehand compiled check bench docs findings e2e-docker storm storm-docker e2e-kubernetes rio-table screenshots assets clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,8 +16,11 @@ demo-stop: .venv/.run ## stop what `make demo` left running
 	@$(BIN)/python -m demo stop
 
 test: ## set everything up and run all tests
-	@$(MAKE) --no-print-directory --jobs 4 check compiled .venv/.rio .venv/.helm .venv/.provider
-	@$(BIN)/pytest --numprocesses 5 --dist loadfile --no-loadscope-reorder
+	@$(MAKE) --no-print-directory --jobs 4 check compiled beforehand .venv/.rio .venv/.helm .venv/.provider
+	@$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+
+beforehand: .venv/.test
+	@PYTHONPATH=tests $(BIN)/python -m parts.beforehand
 
 # Once, and not by each of the processes that run tests at the same time.
 compiled: .venv/.test

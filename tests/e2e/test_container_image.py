@@ -24,8 +24,8 @@ KUBECONFIG = "/var/lib/towline/kubeconfig"
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory):
-    with built(tmp_path_factory.mktemp("image"), extras="kubernetes postgresql") as name:
+def image():
+    with built() as name:
         yield name
 
 

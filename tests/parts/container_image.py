@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import subprocess
@@ -11,31 +12,29 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from parts.debian import debian, run
+from parts.debian import BUILD, alone, debian, run
 from parts.require import require
 
 ROOT = Path(__file__).resolve().parents[2]
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
+EXTRAS = ("kubernetes", "postgresql")
 LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096")
 """Of its own accord podman asks for more than a machine like this lets it give."""
 
 
 @contextmanager
-def built(folder: Path, *, extras: str) -> Iterator[str]:
+def built() -> Iterator[str]:
     """Build the image without the internet; yield its name, and delete it."""
     for part in ("root", "buildah", "podman"):
         require(part)
     mark = secrets.token_hex(4)
     name, base = f"localhost/towline-{mark}", f"localhost/towline-base-{mark}"
-    wheels = folder / "wheels"
-    for extra in extras.split():
-        _download(wheels, ROOT / "requirements" / f"{extra}.txt")
     run("podman", "import", "--quiet", str(debian()), base)
     try:
         run(
             *("buildah", "build", "--format", "docker", "--isolation", "chroot", "--network", "host"),
-            *("--volume", f"{wheels}:/wheels:ro", "--build-arg", "PIP_NO_INDEX=1"),
-            *("--build-arg", "PIP_FIND_LINKS=/wheels", "--build-arg", f"EXTRAS={extras}"),
+            *("--volume", f"{wheels()}:/wheels:ro", "--build-arg", "PIP_NO_INDEX=1"),
+            *("--build-arg", "PIP_FIND_LINKS=/wheels", "--build-arg", f"EXTRAS={' '.join(EXTRAS)}"),
             *("--build-arg", f"BASE={base}", "--file", str(ROOT / "deploy" / "Containerfile")),
             *("--tag", name, str(ROOT)),
         )
@@ -77,6 +76,20 @@ def about(image: str) -> dict[str, Any]:
     """Return an image's configuration."""
     found: dict[str, Any] = json.loads(run("podman", "image", "inspect", image))[0]
     return found
+
+
+def wheels() -> Path:
+    """Return a folder of the wheels for the base's own Python, got once for what is required now."""
+    required = [ROOT / "requirements" / f"{extra}.txt" for extra in EXTRAS]
+    mark = hashlib.sha256(b"".join(each.read_bytes() for each in required)).hexdigest()[:12]
+    folder = BUILD / f"wheels-{mark}"
+    with alone("wheels"):
+        if not folder.exists():
+            fresh = BUILD / "wheels.new"
+            for each in required:
+                _download(fresh, each)
+            fresh.rename(folder)
+    return folder
 
 
 def _download(wheels: Path, requirements: Path) -> None:
