@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import shutil
+import ssl
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from parts.forks import Process, the_towline, towline
-from parts.registry import free_port
+from parts.registry import Certificate, free_port
 
 T = TypeVar("T")
 
@@ -37,6 +38,8 @@ class Server:
     project: str = ""
     replies: bytes = b""
     options: tuple[str, ...] = ("--engine", "embedded")
+    certificate: Certificate | None = None
+    """By which it is asked over HTTPS."""
 
     @property
     def data(self) -> Path:
@@ -50,7 +53,10 @@ class Server:
 
     def words(self, port: int) -> list[str]:
         """Return the words after ``towline`` that serve this data folder."""
-        return ["serve", "--data", str(self.data), "--port", str(port), *self.options]
+        words = ["serve", "--data", str(self.data), "--port", str(port), *self.options]
+        if self.certificate:
+            words += ["--tls-cert", str(self.certificate.chain), "--tls-key", str(self.certificate.key)]
+        return words
 
     def start(self) -> None:
         """Start, and return once it is ready."""
@@ -86,7 +92,7 @@ class Server:
         headers = {"Content-Type": "application/json"}
         if self.token:
             headers |= {"Authorization": f"Bearer {self.token}", "project": self.project}
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = self.connection()
         try:
             connection.request(method, path, json.dumps(body) if body is not None else None, headers)
             answer = connection.getresponse()
@@ -97,6 +103,13 @@ class Server:
             connection.close()
         self.replies += content
         return answer.status, content
+
+    def connection(self) -> http.client.HTTPConnection:
+        """Return a connection to be opened, which trusts nobody but the certificate's authority."""
+        if self.certificate is None:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        trust = ssl.create_default_context(cadata=self.certificate.ca_pem)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=trust)
 
     def status(self, name: str) -> Any:
         """Return a deployment's status."""
@@ -118,9 +131,11 @@ def _with_an_account() -> tempfile.TemporaryDirectory[str]:
 
 
 @contextmanager
-def running_server(folder: Path, *options: str, port: int = 0) -> Iterator[Server]:
+def running_server(
+    folder: Path, *options: str, port: int = 0, certificate: Certificate | None = None
+) -> Iterator[Server]:
     """Serve until the block ends, then delete every deployment and end the process."""
-    made = Server(folder, port or free_port(), options=options or Server.options)
+    made = Server(folder, port or free_port(), options=options or Server.options, certificate=certificate)
     if SHARED_STORE.intersection(os.environ):  # then an account is not in the folder alone
         _make_account(made.data)
     else:
