@@ -15,8 +15,11 @@ def main() -> None:
     if os.geteuid() or not shutil.which("debootstrap"):
         sys.stderr.write("the tests of the container image need root and debootstrap: they will say so\n")
         return
-    debian()
-    wheels()
+    for get in (debian, wheels):
+        try:
+            get()
+        except AssertionError as failure:  # where it lasts, the tests that need it fail of it
+            sys.stderr.write(f"{failure}\nthe tests that need it will try again\n")
 
 
 if __name__ == "__main__":
