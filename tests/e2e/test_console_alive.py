@@ -34,6 +34,16 @@ HIDE = """({ hidden }) => {
   document.dispatchEvent(new Event('visibilitychange'));
 }"""
 
+LATE = """
+const before = window.fetch;
+window.fetch = async (...given) => {
+  const answer = await before(...given);
+  if (!answer.url.includes('/log?')) return answer;
+  const wait = () => new Promise((wake) => { setTimeout(wake, 1500); });
+  return new Response(answer.body.pipeThrough(new TransformStream({ start: wait })));
+};
+"""
+
 
 @pytest.fixture
 def talker(jane, registry):
@@ -138,6 +148,16 @@ def test_a_lost_connection_is_told_and_found_again_and_no_line_of_a_log_comes_tw
     assert numbers == list(range(numbers[0], numbers[-1] + 1))
     expect(log.locator(".gap")).to_have_count(0)
     jane.complaints.clear()
+
+
+def test_a_log_whose_stream_begins_late_is_shown_once(jane, talker):
+    jane.page.add_init_script(LATE)
+    log = jane.open(f"/deployments/{talker}/logs").get_by_role("log")
+    shown = log.locator("div").count()
+    expect(log.locator("div").nth(shown + 2)).to_be_attached()
+    expect(log.locator(".gap")).to_have_count(0)
+    numbers = [int(each.split()[-1]) for each in log.inner_text().splitlines() if each.startswith("line ")]
+    assert numbers == list(range(1, len(numbers) + 1))
 
 
 def test_a_tab_has_one_stream_and_none_while_nobody_looks(jane, talker):

@@ -83,9 +83,15 @@
   };
 
   // What a fresh connection repeats of what is here already: it is left out, and what is missing is marked.
+  // It has repeated all once it told the last lines known here, or where no times tell those from others like them:
+  // once nothing came for QUIET, or LONGEST after its first line; in milliseconds.
   const KNOWN = 3;
+  const QUIET = 400;
+  const LONGEST = 3000;
   let last = [];
   let waiting = null;
+  let timer = 0;
+  let began = 0;
 
   const gap = () => {
     const mark = document.createElement("div");
@@ -104,7 +110,12 @@
 
   const take = (lines) => {
     if (waiting) {
+      const now = performance.now();
+      if (!waiting.length) began = now;
       waiting.push(...lines);
+      clearTimeout(timer);
+      if (last.every((line) => !line.startsWith("- ")) && unseen(waiting)) caughtUp();
+      else timer = setTimeout(caughtUp, Math.min(QUIET, Math.max(began + LONGEST - now, 0)));
       return;
     }
     last = [...last, ...lines].slice(-KNOWN);
@@ -114,13 +125,13 @@
   const caughtUp = () => {
     const lines = waiting;
     waiting = null;
+    if (!lines.length) return;
     const fresh = unseen(lines);
     if (!fresh) gap();
     take(fresh ?? lines);
   };
 
   const follow = async () => {
-    let timer = 0;
     for (let pause = 500; ; pause = Math.min(pause * 2, 15000)) {
       try {
         const answer = await fetch(log.dataset.stream);
@@ -128,7 +139,6 @@
         rest = "";
         pause = 500;
         waiting = [];
-        timer = setTimeout(caughtUp, 400);
         state.textContent = paused ? state.textContent : "Following.";
         const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
         for (;;) {
