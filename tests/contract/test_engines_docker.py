@@ -11,7 +11,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from docker_lab import DockerLab, Place, digest_in, docker_place, forms_of_password, fresh_layout
@@ -37,6 +37,8 @@ from towline.engines.docker.pulls import MOST_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+    from towline.engines.docker.facts import Seen
 
 
 @pytest.fixture(scope="module")
@@ -213,6 +215,39 @@ async def test_what_is_made_and_about_to_be_started_is_no_news(
 
     monkeypatch.setattr(Containers, "start", looked_at_before)
     await lab.engine.apply(lab.workload(FOREVER))
+    await watch.state(ReplicaState.RUNNING)
+    assert {fact.state for fact in watch.facts} <= {ReplicaState.PULLING, ReplicaState.RUNNING}
+
+
+async def test_an_inspection_from_before_a_start_that_is_answered_after_it_is_no_news(
+    lab: DockerLab, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, start, runs = Containers.seen, Containers.start, Containers.is_still_the_runtime
+    inspected, started = asyncio.Semaphore(0), asyncio.Event()
+    looks: list[asyncio.Task[Any]] = []
+
+    async def seen_late(containers: Containers, ident: str, **how: Any) -> Seen | None:
+        found = await seen(containers, ident, **how)
+        if found is not None and found.is_unstarted:
+            inspected.release()
+            await started.wait()
+        return found
+
+    async def start_meanwhile(containers: Containers, ident: str) -> None:
+        for each in (lab.engine._watch.look(ident), lab.engine.inventory()):
+            looks.append(asyncio.create_task(each))
+            await inspected.acquire()
+        await start(containers, ident)
+
+    async def runs_now(containers: Containers, ident: str) -> bool:
+        started.set()
+        return await runs(containers, ident)
+
+    monkeypatch.setattr(Containers, "seen", seen_late)
+    monkeypatch.setattr(Containers, "start", start_meanwhile)
+    monkeypatch.setattr(Containers, "is_still_the_runtime", runs_now)
+    await lab.engine.apply(lab.workload(FOREVER))
+    assert await asyncio.gather(*looks) == [None, []]
     await watch.state(ReplicaState.RUNNING)
     assert {fact.state for fact in watch.facts} <= {ReplicaState.PULLING, ReplicaState.RUNNING}
 

@@ -228,7 +228,7 @@ class DockerEngine:
         """Return a fact for each container."""
         with translated():
             listed = await self._containers.listed()
-            seen = await all_of(self._inspected(str(each["Id"])) for each in listed)
+            seen = await all_of(self._watched(str(each["Id"])) for each in listed)
         return [self._watch.fact(each) for each in seen if each is not None]
 
     async def _used_images(self) -> Collection[str]:
@@ -244,6 +244,10 @@ class DockerEngine:
     async def _inspected(self, name: str) -> Seen | None:
         async with self._inspections:
             return await self._containers.seen(name)
+
+    async def _watched(self, ident: str) -> Seen | None:
+        async with self._inspections:
+            return await self._watch.seen(ident)
 
     async def _pull(self, executable: WorkloadExecutable, missing: Sequence[Place]) -> None:
         """Have the Engine pull an image if its policy says so; one that is pinned and here is right."""

@@ -98,14 +98,24 @@ class Watch:
     async def look(self, ident: str) -> Seen | None:
         """Look at a container now, and tell what is seen."""
         async with self._looking, self._turn(ident):
-            seen = await self._containers.seen(ident)
+            seen = await self.seen(ident)
             if seen is None:
                 return None
             self._known[seen.ident] = seen.kept
-            if not (seen.is_unstarted and seen.kept.place in self._starting):
-                self._publish(seen.ident, self.fact(seen))
+            self._publish(seen.ident, self.fact(seen))
         if self.wellness is not None:
             self.wellness.note(seen)
+        return seen
+
+    async def seen(self, ident: str) -> Seen | None:
+        """Inspect a container; None if there is none, or it was made and its start was under way meanwhile.
+
+        The answer may come when the start is over.
+        """
+        starting = set(self._starting)
+        seen = await self._containers.seen(ident)
+        if seen is not None and seen.is_unstarted and seen.kept.place in starting | self._starting:
+            return None
         return seen
 
     @contextmanager
