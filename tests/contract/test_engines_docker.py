@@ -252,6 +252,33 @@ async def test_an_inspection_from_before_a_start_that_is_answered_after_it_is_no
     assert {fact.state for fact in watch.facts} <= {ReplicaState.PULLING, ReplicaState.RUNNING}
 
 
+async def test_what_is_heard_while_stock_is_taken_is_newer(
+    place: Place, lab: DockerLab, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await lab.engine.apply(lab.workload(FOREVER))
+    await watch.state(ReplicaState.RUNNING)
+    seen = Containers.seen
+    inspected, heard = asyncio.Event(), asyncio.Event()
+
+    async def answered_late(containers: Containers, ident: str, **how: Any) -> Seen | None:
+        found = await seen(containers, ident, **how)
+        if not inspected.is_set():
+            inspected.set()
+            await heard.wait()
+        return found
+
+    monkeypatch.setattr(Containers, "seen", answered_late)
+    stock = asyncio.create_task(lab.engine.inventory())
+    await inspected.wait()
+    (made,) = lab.containers()
+    place.dockerd.ask("POST", f"/containers/{made['Id']}/stop?t=1")
+    down = await watch.state(ReplicaState.FAILED)
+    heard.set()
+    (fact,) = await stock
+    assert fact.state is ReplicaState.RUNNING
+    assert fact.at < down.at
+
+
 async def test_what_is_ended_from_outside_is_reported_and_started_again(
     place: Place, lab: DockerLab, watch: Watch
 ) -> None:

@@ -225,11 +225,12 @@ class DockerEngine:
                 yield chunk
 
     async def inventory(self) -> Sequence[Fact]:
-        """Return a fact for each container."""
+        """Return a fact for each container; what is heard meanwhile is newer."""
+        asked = self._clock()
         with translated():
             listed = await self._containers.listed()
             seen = await all_of(self._watched(str(each["Id"])) for each in listed)
-        return [self._watch.fact(each) for each in seen if each is not None]
+        return [self._watch.fact(each, at=asked) for each in seen if each is not None]
 
     async def _used_images(self) -> Collection[str]:
         return {places.image_of(each["Labels"]) for each in await self._containers.listed()}

@@ -136,11 +136,11 @@ class Watch:
         """Take ``leaves`` back."""
         self._leaving.discard(ident)
 
-    def fact(self, seen: Seen) -> Fact:
-        """Return what was seen, as a fact; what was told already keeps its date."""
+    def fact(self, seen: Seen, *, at: datetime | None = None) -> Fact:
+        """Return what was seen, as a fact of ``at`` or now; what was told already keeps its date."""
         unwell = self.wellness.verdict(seen.ident) if self.wellness is not None else ""
         killed = self._was_out_of_memory(seen, seen.exit_code)
-        now = facts.fact(self._counted(seen), at=self._clock(), out_of_memory=killed, unwell=unwell)
+        now = facts.fact(self._counted(seen), at=at or self._clock(), out_of_memory=killed, unwell=unwell)
         last = self._last.get(seen.ident)
         return last if last is not None and facts.are_alike(last, now) else now
 
@@ -210,7 +210,8 @@ class Watch:
         if action == "die":
             await self._died(ident, kept, int(attributes.get("exitCode") or 0), event=at)
         elif action in _GONE:
-            self._gone(ident)
+            async with self._turn(ident):  # who looks just now tells what it saw before that
+                self._gone(ident)
         elif action == "create":
             self._made(kept, ident)
         elif action == "start":
