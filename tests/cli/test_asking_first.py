@@ -14,8 +14,8 @@ from towline.domain.causes import FindingCode
 from towline.domain.proof import Verdict
 
 if TYPE_CHECKING:
-    from conftest import Shell
     from parts.live import Live
+    from parts.shell import Shell
 
 REGISTRY = "registry.example.com:5000"
 IMAGE = f"{REGISTRY}/team/app:1.0"

@@ -19,8 +19,8 @@ from towline.domain.minting import MintKind
 from towline.domain.proof import Verdict
 
 if TYPE_CHECKING:
-    from conftest import Shell
     from parts.live import Live
+    from parts.shell import Shell
 
 REGISTRY = "registry.example.com:5000"
 PASSWORD = " p@ss:$word/1 € "

@@ -12,7 +12,7 @@ import pytest
 if TYPE_CHECKING:
     import subprocess
 
-    from conftest import Shell
+    from parts.shell import Shell
 
 AUTH = "cm9ib3Q6aHVudGVyMg=="
 

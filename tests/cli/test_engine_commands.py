@@ -13,8 +13,8 @@ from towline.domain.causes import FindingCode
 from towline.domain.findings import Finding
 
 if TYPE_CHECKING:
-    from conftest import Shell
     from parts.live import Live
+    from parts.shell import Shell
 
 ADDRESS = "unix:///run/docker-2.sock"
 

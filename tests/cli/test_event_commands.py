@@ -12,8 +12,8 @@ from parts.world import REGISTRY, docker_draft
 from towline.domain.credential import Password
 
 if TYPE_CHECKING:
-    from conftest import Shell
     from parts.live import Live
+    from parts.shell import Shell
 
 
 def turned(live: Live, name: str) -> None:

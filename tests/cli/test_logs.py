@@ -8,8 +8,8 @@ from towline.domain.registry import RegistrySettings
 from towline.domain.workload import PullAccess, Workload, WorkloadExecutable
 
 if TYPE_CHECKING:
-    from conftest import Shell
     from parts.live import Live
+    from parts.shell import Shell
 
 
 def test_a_log_is_printed_byte_for_byte_where_a_program_reads_it(live: Live, jane: Shell) -> None:

@@ -11,8 +11,8 @@ from parts.world import JANE, JANES_PASSWORD
 from towline.domain.credential import Password
 
 if TYPE_CHECKING:
-    from conftest import Shell
     from parts.live import Live
+    from parts.shell import Shell
 
 MAX = "max@example.com"
 

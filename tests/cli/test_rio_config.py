@@ -12,8 +12,8 @@ import pytest
 from parts.world import JANE
 
 if TYPE_CHECKING:
-    from conftest import Shell
     from parts.live import Live
+    from parts.shell import Shell
 
 HOSTS = ("v2api_host", "rip_host", "core_api_host", "catalog_host", "oidc_host")
 

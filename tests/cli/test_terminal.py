@@ -17,8 +17,8 @@ import pytest
 from parts.world import JANE, JANES_PASSWORD
 
 if TYPE_CHECKING:
-    from conftest import Shell
     from parts.live import Live
+    from parts.shell import Shell
 
 REGISTRY = "registry.example.com:5000"
 PATIENCE = 30.0

@@ -14,8 +14,8 @@ import yaml
 if TYPE_CHECKING:
     import subprocess
 
-    from conftest import Shell
     from parts.live import Live
+    from parts.shell import Shell
 
 PASSWORD = " p@ss:$word/1 \u20ac "
 REGISTRY = "registry.example.com:5000"

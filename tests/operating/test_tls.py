@@ -1,17 +1,16 @@
 """Towline serves HTTPS by itself: who trusts its authority is served, and nobody is in the clear."""
 
 import contextlib
-import os
 import socket
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
-from parts.forks import towline
 from parts.registry import certificate
 from parts.require import require
 from parts.server import EMAIL, PASSWORD, Server, running_server
+from parts.shell import Shell
 
 
 @pytest.fixture(scope="module")
@@ -31,20 +30,16 @@ def authority(server: Server, tmp_path: Path) -> Path:
     return file
 
 
-def typed(home: Path, *words: str, **environ: str):
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("TOWLINE_")}
-    return towline(*words, stdin=PASSWORD, env={**kept, "XDG_CONFIG_HOME": str(home), **environ})
-
-
 def test_the_command_line_signs_in_once_it_knows_the_authority(server, authority, tmp_path):
     login = ("login", f"https://127.0.0.1:{server.port}", "--email", EMAIL, "--password-stdin")
-    refused = typed(tmp_path, *login)
+    shell = Shell(tmp_path)
+    refused = shell.towline(*login, stdin=PASSWORD)
     assert refused.returncode == 1
     assert "is not trusted" in refused.stderr
     assert "set TOWLINE_CA to the file with its CA certificate" in refused.stderr
-    done = typed(tmp_path, *login, TOWLINE_CA=str(authority))
+    done = shell.towline(*login, stdin=PASSWORD, TOWLINE_CA=str(authority))
     assert done.returncode == 0, done.stderr
-    listed = typed(tmp_path, "secret", "list", "--output", "json")
+    listed = shell.towline("secret", "list", "--output", "json")
     assert (listed.returncode, listed.stderr) == (0, "")
 
 

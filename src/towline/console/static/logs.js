@@ -114,7 +114,8 @@
       if (!waiting.length) began = now;
       waiting.push(...lines);
       clearTimeout(timer);
-      if (last.every((line) => !line.startsWith("- ")) && unseen(waiting)) caughtUp();
+      const fresh = last.every((line) => !line.startsWith("- ")) && unseen(waiting);
+      if (fresh) caughtUp(fresh);
       else timer = setTimeout(caughtUp, Math.min(QUIET, Math.max(began + LONGEST - now, 0)));
       return;
     }
@@ -122,11 +123,10 @@
     show(lines);
   };
 
-  const caughtUp = () => {
+  const caughtUp = (fresh = unseen(waiting)) => {
     const lines = waiting;
     waiting = null;
     if (!lines.length) return;
-    const fresh = unseen(lines);
     if (!fresh) gap();
     take(fresh ?? lines);
   };

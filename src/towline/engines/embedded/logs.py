@@ -160,13 +160,15 @@ def _tail(file: BinaryIO, count: int) -> tuple[int, Sequence[bytes]]:
     It may grow meanwhile: what comes after its present end is not among them.
     """
     position = end = file.seek(0, os.SEEK_END)
+    if count <= 0:
+        return end, ()
     data = b""
-    while count > 0 < position and data.count(b"\n") <= count:
+    while position > 0 and data.count(b"\n") <= count:
         step = min(CHUNK, position)
         position -= step
         file.seek(position)
         data = file.read(step) + data
-    lines = _split(data)[-count:] if count > 0 else ()
+    lines = _split(data)[-count:]
     return end - sum(map(len, lines)), lines
 
 
